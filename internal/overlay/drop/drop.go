@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package drop is the list of reasons for which a packet, frame or message is not passed on.
+// It names reasons; it never counts them and never decides which one applies.
+package drop
+
+import "strconv"
+
+// Reason says why something was dropped. A thing that is dropped has exactly one Reason, and each
+// Reason has one counter and one line in docs/drops.md. The numbers are internal: they are indices
+// of counters and never travel on a wire. None means "not dropped".
+type Reason uint8
+
+// The reasons, in the order in which a packet meets them: underlay, link and session, inner packet,
+// tunnel, path, control.
+const (
+	None Reason = iota // not dropped
+
+	Short        // fewer bytes than the fixed part of the header needs
+	BadType      // frame type that this version does not know
+	UnknownLabel // label for which there is no row
+	WrongSource  // known label, but not from the address its link lives at
+	BadMAC       // a hop MAC, mac1, mac2 or hello MAC that does not verify
+	Stranger     // datagram from an address without a link that starts no handshake
+
+	Replay      // counter seen before, or older than the replay window
+	OpenFailed  // authentication tag does not verify
+	Epoch       // counter further ahead than a receiver may derive keys for
+	NoSession   // no session with this peer, and none may be started
+	BadContext  // context byte or compact header that is malformed, reserved or not canonical
+	UnknownSlot // flow slot that was never announced on this session
+	BadPart     // part that contradicts the other parts of its packet
+
+	BadOffload      // device offload header that disagrees with its packet
+	BadIP           // IP header that is malformed or whose length is not the packet's length
+	IPOptions       // IPv4 options
+	Fragment        // fragment of an IPv4 or IPv6 packet
+	ExtensionHeader // IPv6 extension header other than the fragment header
+	Protocol        // transport protocol other than UDP, TCP and ICMP
+	BadTransport    // UDP, TCP or ICMP header that is malformed or whose length is wrong
+	ICMPType        // ICMP message other than an echo request or reply
+	BadChecksum     // IP header or transport checksum that is wrong
+	Multicast       // destination is a multicast group
+	Broadcast       // destination is the limited broadcast address
+	Martian         // source or destination that no packet on a wire may have
+	TooBig          // packet that does not fit the path and may not be cut
+
+	NoLease        // address that belongs to no key
+	NoTunnel       // no tunnel with this key
+	TunnelDisabled // tunnel that is switched off, pending or expired
+	NoPort         // port or protocol that is no target of the tunnel
+	NoFlow         // answer to a flow that nobody opened
+
+	NoRoute   // destination that neither this node nor its parent can reach
+	HopLimit  // path set-up that has passed too many relays
+	Quota     // more than this link, key or network may have
+	QueueFull // bounded queue that is full
+
+	BadFrame     // frame or message that does not parse
+	BadSignature // signature that does not verify
+	NotAdmitted  // key whose network is not admitted here
+	StaleRecord  // record older than the one already held
+
+	// Count is the number of reasons, None included: the size of an array of counters.
+	Count = iota
+)
+
+// names are the words used in counters, logs and docs/drops.md.
+var names = [Count]string{
+	None: "none",
+
+	Short:        "short",
+	BadType:      "bad-type",
+	UnknownLabel: "unknown-label",
+	WrongSource:  "wrong-source",
+	BadMAC:       "bad-mac",
+	Stranger:     "stranger",
+
+	Replay:      "replay",
+	OpenFailed:  "open-failed",
+	Epoch:       "epoch",
+	NoSession:   "no-session",
+	BadContext:  "bad-context",
+	UnknownSlot: "unknown-slot",
+	BadPart:     "bad-part",
+
+	BadOffload:      "bad-offload",
+	BadIP:           "bad-ip",
+	IPOptions:       "ip-options",
+	Fragment:        "fragment",
+	ExtensionHeader: "extension-header",
+	Protocol:        "protocol",
+	BadTransport:    "bad-transport",
+	ICMPType:        "icmp-type",
+	BadChecksum:     "bad-checksum",
+	Multicast:       "multicast",
+	Broadcast:       "broadcast",
+	Martian:         "martian",
+	TooBig:          "too-big",
+
+	NoLease:        "no-lease",
+	NoTunnel:       "no-tunnel",
+	TunnelDisabled: "tunnel-disabled",
+	NoPort:         "no-port",
+	NoFlow:         "no-flow",
+
+	NoRoute:   "no-route",
+	HopLimit:  "hop-limit",
+	Quota:     "quota",
+	QueueFull: "queue-full",
+
+	BadFrame:     "bad-frame",
+	BadSignature: "bad-signature",
+	NotAdmitted:  "not-admitted",
+	StaleRecord:  "stale-record",
+}
+
+// String returns the reason's name: lower case words joined by hyphens, at most 16 bytes long.
+// A value that is no reason prints as "reason-N".
+func (r Reason) String() string {
+	if int(r) < len(names) {
+		return names[r]
+	}
+	return "reason-" + strconv.Itoa(int(r))
+}
