@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone prints what there is. Every target does its own set-up.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+LDFLAGS := -s -w
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build test demo lint fmt fuzz race netns cross size clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the programs into bin/
+	@scripts/need go
+	@scripts/build bin
+
+test: ## run every test, namespaces included
+	@scripts/test
+
+demo: ## play the story of the camera in network namespaces (ARGS=--keep leaves it standing)
+	@scripts/demo $(ARGS)
+
+lint: ## format check, go vet, golangci-lint, dead code
+	@scripts/lint
+
+fmt: ## format every Go file
+	@scripts/need go
+	$(TOOL) gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
+
+fuzz: ## fuzz every parser a little (FUZZTIME=5s each)
+	@scripts/fuzz
+
+race: ## the tests of rooms with goroutines or locks, under the race detector
+	@scripts/race
+
+netns: ## only the tests that need network namespaces
+	@scripts/test netns
+
+cross: ## build for every router and server we ship to
+	@scripts/cross
+
+size: ## check that the programs still fit a small router
+	@scripts/size
+
+clean: ## remove what the targets above made
+	rm -rf bin dist
