@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// pauseSends is for how many sends segmentation stays off after a device refused it. The
+	// route may change to a device that can, so the socket tries again.
+	pauseSends = 4096
+
+	// maxSkips bounds how many useless results (empty datagrams, errors left by ICMP messages) one
+	// wake-up may consume before it looks again whether the socket was closed.
+	maxSkips = 64
+)
+
+// Conn is one UDP socket of one address family, non-blocking on the runtime's poller.
+//
+// Read and ReadNow belong to one goroutine at a time; Write may be called by several.
+type Conn struct {
+	pc    *net.UDPConn
+	raw   syscall.RawConn
+	local netip.AddrPort
+
+	recv     message // owned by the reading goroutine
+	wait     bool    // whether the running read may wait
+	skipped  bool    // the last try met nothing but useless results
+	recvOnce func(fd uintptr) bool
+
+	sendMu   sync.Mutex // guards everything below
+	send     message
+	gso      bool // the kernel knows UDP_SEGMENT
+	pause    int  // sends left without segmentation
+	sendOnce func(fd uintptr) bool
+}
+
+// Listen opens a socket at addr, whose family decides that of the Conn; port 0 lets the kernel
+// choose. An IPv6 socket is never used for IPv4, so both families can have the same port.
+// When the port is taken the error satisfies errors.Is(err, syscall.EADDRINUSE).
+func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
+	v4 := addr.Addr().Unmap().Is4()
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if ctl := raw.Control(func(fd uintptr) { err = setup(int(fd), v4, opts) }); ctl != nil {
+			return fmt.Errorf("udp: prepare socket: %w", ctl)
+		}
+		return err
+	}}
+	pc, err := lc.ListenPacket(context.Background(), network(addr.Addr()), addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("udp: listen at %v: %w", addr, err)
+	}
+	c := &Conn{pc: pc.(*net.UDPConn)}
+	if c.raw, err = c.pc.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
+	}
+	bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	c.local = netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())
+	c.recv.v4, c.send.v4 = v4, v4
+	c.recvOnce, c.sendOnce = c.tryRecv, c.trySend
+	err = c.raw.Control(func(fd uintptr) { c.gso = canSegment(int(fd)) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
+	}
+	return c, nil
+}
+
+// setup applies what must hold before the first datagram.
+func setup(fd int, v4 bool, opts Options) error {
+	size := opts.bufferBytes()
+	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, size)
+	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, size)
+	// Kernels before 5.0 have no UDP_GRO: they deliver datagrams one by one, which is correct.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	// "Probe" sets DF and ignores the kernel's idea of the path MTU: the overlay finds the size
+	// itself, and a forged ICMP message must not shrink it.
+	level, name, value := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE
+	if !v4 {
+		level, name, value = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE
+	}
+	if err := unix.SetsockoptInt(fd, level, name, value); err != nil {
+		return fmt.Errorf("udp: forbid fragments: %w", err)
+	}
+	return nil
+}
+
+// setBuffer asks for size bytes past the administrator's limit, which only root may, and else
+// within it. A smaller buffer is no reason not to run.
+func setBuffer(fd, force, plain, size int) {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
+	}
+}
+
+// canSegment asks whether the kernel knows UDP_SEGMENT (Linux 4.18).
+func canSegment(fd int) bool {
+	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+	return err == nil
+}
+
+// LocalAddr returns the bound address and port.
+func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
+
+// Close ends the socket. A waiting Read returns an error that satisfies
+// errors.Is(err, net.ErrClosed), and so does every call after it.
+func (c *Conn) Close() error {
+	if err := c.pc.Close(); err != nil {
+		return fmt.Errorf("udp: close %v: %w", c.local, err)
+	}
+	return nil
+}
+
+// Read waits for datagrams and fills b with one run of them: n bytes, each datagram seg bytes
+// long, the last possibly shorter, all from the same sender. b should have MaxBatch bytes.
+// Empty datagrams are skipped. It allocates nothing.
+func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
+	return c.read(b, true)
+}
+
+// ReadNow is Read that does not wait: n is 0 when nothing is there.
+func (c *Conn) ReadNow(b []byte) (n, seg int, from netip.AddrPort, err error) {
+	return c.read(b, false)
+}
+
+func (c *Conn) read(b []byte, wait bool) (n, seg int, from netip.AddrPort, err error) {
+	if len(b) == 0 {
+		return 0, 0, from, errEmptyBuffer
+	}
+	m := &c.recv
+	m.body, c.wait = b, wait
+	for again := true; again && err == nil; again = wait && c.skipped {
+		err = c.raw.Read(c.recvOnce)
+	}
+	m.body = nil
+	switch {
+	case err != nil:
+		return 0, 0, from, fmt.Errorf("udp: read at %v: %w", c.local, err)
+	case m.errno == unix.EAGAIN:
+		return 0, 0, from, nil
+	case m.errno != 0:
+		return 0, 0, from, fmt.Errorf("udp: read at %v: %w", c.local, m.errno)
+	case m.truncated:
+		return 0, 0, from, ErrBuffer
+	}
+	return m.n, m.segment(), m.sender(), nil
+}
+
+// tryRecv is called by the poller with the descriptor; false means wait until it is readable.
+// The poller tells of new datagrams only, so false is allowed only when the queue is empty.
+func (c *Conn) tryRecv(fd uintptr) bool {
+	m := &c.recv
+	c.skipped = false
+	for range maxSkips {
+		m.recvmsg(fd)
+		if m.errno == unix.EAGAIN {
+			return !c.wait
+		}
+		if m.errno == 0 && m.n > 0 || m.errno != 0 && !passing(m.errno) {
+			return true
+		}
+	}
+	m.errno, c.skipped = unix.EAGAIN, true
+	return true
+}
+
+// passing tells errors that speak of one earlier datagram from errors of the socket.
+func passing(e syscall.Errno) bool {
+	switch e {
+	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN,
+		unix.EPROTO, unix.ENOPROTOOPT, unix.EINTR:
+		return true
+	}
+	return false
+}
+
+// Write sends b to one receiver as datagrams of seg bytes each, the last possibly shorter; a seg
+// of 0 or of at least len(b) means one datagram. It waits while the socket's buffer is full and
+// returns when the kernel has copied everything. When the kernel refuses to cut (EIO, EINVAL,
+// EMSGSIZE) the datagrams are sent one by one. A datagram larger than the device's MTU gives an
+// error that satisfies errors.Is(err, syscall.EMSGSIZE). After an error, datagrams before the
+// failed one may have been sent.
+func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
+	if seg <= 0 {
+		seg = len(b)
+	}
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	if err := c.send.address(to); err != nil {
+		return err
+	}
+	for len(b) > 0 {
+		n := min(len(b), chunk(len(b), seg))
+		if err := c.sendRun(b[:n], seg, to); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// sendRun sends what fits one system call, or falls back to one call per datagram.
+func (c *Conn) sendRun(b []byte, seg int, to netip.AddrPort) error {
+	if len(b) <= seg {
+		return c.sendOne(b, 0, to)
+	}
+	if c.gso && c.pause == 0 {
+		err := c.sendOne(b, seg, to)
+		if err == nil || !refusesSegments(err) {
+			return err
+		}
+		if errors.Is(err, unix.EIO) {
+			c.pause = pauseSends // the device cannot; the other two speak of this run only
+		}
+	}
+	if c.pause > 0 {
+		c.pause--
+	}
+	for len(b) > 0 {
+		n := min(seg, len(b))
+		if err := c.sendOne(b[:n], 0, to); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// refusesSegments reports whether a run may still pass as single datagrams.
+func refusesSegments(err error) bool {
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE)
+}
+
+// sendOne makes one sendmsg call; seg > 0 asks the kernel to cut.
+func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
+	m := &c.send
+	m.body, m.seg = b, seg
+	err := c.raw.Write(c.sendOnce)
+	m.body = nil
+	if err != nil {
+		return fmt.Errorf("udp: send to %v: %w", to, err)
+	}
+	if m.errno != 0 && m.errno != unix.ECONNREFUSED {
+		return fmt.Errorf("udp: send to %v: %w", to, m.errno)
+	}
+	return nil
+}
+
+// trySend is called by the poller; false means wait until the socket is writable.
+func (c *Conn) trySend(fd uintptr) bool {
+	m := &c.send
+	for range 2 {
+		m.sendmsg(fd)
+		// The second try is for an error left behind by an earlier datagram, which the first
+		// call consumed instead of sending.
+		if m.errno != unix.ECONNREFUSED && m.errno != unix.EINTR {
+			break
+		}
+	}
+	return m.errno != unix.EAGAIN
+}
+
+// scope turns an IPv6 zone into the index the kernel wants. Zones that Read returns are numbers.
+func scope(zone string) (uint32, error) {
+	if zone == "" {
+		return 0, nil
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n), nil
+	}
+	dev, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0, fmt.Errorf("udp: zone %q: %w", zone, err)
+	}
+	return uint32(dev.Index), nil
+}

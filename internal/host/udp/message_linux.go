@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package udp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This is the one file of the room with package unsafe. sendmsg and recvmsg take a structure of
+// pointers, and the wrappers of x/sys allocate an address per call, which the fast path may not.
+// Every pointer below leads into the message itself or into the caller's buffer; both are kept
+// alive across the call, and nothing is kept by the kernel after it.
+
+// message is the argument of one sendmsg or recvmsg, reused from call to call by its one owner.
+type message struct {
+	v4        bool
+	body      []byte
+	seg       int // sending: cut into pieces of this size; 0 means do not
+	n         int
+	errno     syscall.Errno
+	truncated bool
+
+	header  unix.Msghdr
+	vector  unix.Iovec
+	name4   unix.RawSockaddrInet4
+	name6   unix.RawSockaddrInet6
+	_       [0]uint64 // aligns control messages, which start with a word
+	control [64]byte  // one control message of at most 4 bytes needs 24
+}
+
+// prepare points the header at the body and the address.
+func (m *message) prepare(controlLen int) {
+	m.vector.Base = unsafe.SliceData(m.body)
+	m.vector.SetLen(len(m.body))
+	m.header = unix.Msghdr{Iov: &m.vector}
+	m.header.SetIovlen(1)
+	if m.v4 {
+		m.header.Name = (*byte)(unsafe.Pointer(&m.name4))
+		m.header.Namelen = unix.SizeofSockaddrInet4
+	} else {
+		m.header.Name = (*byte)(unsafe.Pointer(&m.name6))
+		m.header.Namelen = unix.SizeofSockaddrInet6
+	}
+	if controlLen > 0 {
+		m.header.Control = &m.control[0]
+		m.header.SetControllen(controlLen)
+	}
+}
+
+// recvmsg fills body, n, the sender and the control bytes.
+func (m *message) recvmsg(fd uintptr) {
+	m.prepare(len(m.control))
+	n, _, e := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&m.header)), 0)
+	runtime.KeepAlive(m.body)
+	m.n, m.errno = int(n), e
+	if e != 0 {
+		m.n = 0
+	}
+	m.truncated = e == 0 && m.header.Flags&unix.MSG_TRUNC != 0
+}
+
+// sendmsg sends body to the address set before.
+func (m *message) sendmsg(fd uintptr) {
+	controlLen := 0
+	if m.seg > 0 {
+		controlLen = unix.CmsgSpace(2)
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&m.control[0]))
+		h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+		h.SetLen(unix.CmsgLen(2))
+		binary.NativeEndian.PutUint16(m.control[unix.CmsgLen(0):], uint16(m.seg))
+	}
+	m.prepare(controlLen)
+	_, _, m.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m.header)), 0)
+	runtime.KeepAlive(m.body)
+}
+
+// segment returns the datagram size the kernel reported, or n when it joined nothing.
+func (m *message) segment() int {
+	oob := m.control[:min(int(m.header.Controllen), len(m.control))]
+	for len(oob) >= unix.CmsgLen(4) {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
+		size := int(h.Len)
+		if size < unix.CmsgLen(0) || size > len(oob) {
+			break
+		}
+		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && size >= unix.CmsgLen(4) {
+			seg := int(int32(binary.NativeEndian.Uint32(oob[unix.CmsgLen(0):])))
+			if seg > 0 && seg < m.n {
+				return seg
+			}
+			break
+		}
+		oob = oob[min(len(oob), unix.CmsgSpace(size-unix.CmsgLen(0))):]
+	}
+	return m.n
+}
+
+// sender returns the address recvmsg stored. Only link-local IPv6 senders carry a zone, a number.
+func (m *message) sender() netip.AddrPort {
+	if m.v4 {
+		return netip.AddrPortFrom(netip.AddrFrom4(m.name4.Addr), swap(m.name4.Port))
+	}
+	a := netip.AddrFrom16(m.name6.Addr)
+	if m.name6.Scope_id != 0 {
+		a = a.WithZone(strconv.FormatUint(uint64(m.name6.Scope_id), 10))
+	}
+	return netip.AddrPortFrom(a, swap(m.name6.Port))
+}
+
+// address sets the receiver of the next sends.
+func (m *message) address(to netip.AddrPort) error {
+	a := to.Addr().Unmap()
+	if a.Is4() != m.v4 || !a.IsValid() {
+		return fmt.Errorf("udp: send to %v: %w", to, unix.EAFNOSUPPORT)
+	}
+	if m.v4 {
+		m.name4 = unix.RawSockaddrInet4{
+			Family: unix.AF_INET, Port: swap(to.Port()), Addr: a.As4(),
+		}
+		return nil
+	}
+	index, err := scope(a.Zone())
+	if err != nil {
+		return err
+	}
+	m.name6 = unix.RawSockaddrInet6{
+		Family: unix.AF_INET6, Port: swap(to.Port()), Addr: a.As16(), Scope_id: index,
+	}
+	return nil
+}
+
+// swap turns a port in host order into the network order the kernel stores, and back.
+func swap(port uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], port)
+	return binary.NativeEndian.Uint16(b[:])
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package udp is the underlay socket: it moves datagrams, many per system call where the kernel
+// can, and never looks inside them.
+//
+// One [Conn] serves one address family. On Linux a send of several equal datagrams is one call
+// (UDP_SEGMENT, "GSO") and a receive returns a run of them (UDP_GRO); elsewhere the same methods
+// work one datagram at a time.
+package udp
+
+import (
+	"errors"
+	"net/netip"
+)
+
+const (
+	// MaxBatch is the size in bytes of a buffer that [Conn.Read] can always fill: the largest run
+	// of datagrams a kernel hands over at once.
+	MaxBatch = 64 << 10
+
+	// MaxSendBytes bounds one send. IPv4 cannot carry more than 65,507 bytes of UDP payload even
+	// when the kernel cuts it, and the rest is room for headers of devices below.
+	MaxSendBytes = 65000
+
+	// MaxSegments bounds the datagrams of one send: kernels before 6.6 refuse more
+	// (UDP_MAX_SEGMENTS).
+	MaxSegments = 64
+
+	// DefaultBufferBytes is what the socket may hold in each direction when [Options] says
+	// nothing: sixteen full batches, enough to ride out a scheduling pause of a few milliseconds
+	// at gigabit speed, and little enough to be named beside the memory of a small device.
+	DefaultBufferBytes = 1 << 20
+)
+
+// ErrBuffer is returned by reads whose buffer was smaller than the run of datagrams that arrived.
+// The run is lost. A buffer of [MaxBatch] bytes never meets it.
+var ErrBuffer = errors.New("udp: receive buffer too small, datagrams lost")
+
+// errEmptyBuffer is a mistake of the caller, told apart from a lost run.
+var errEmptyBuffer = errors.New("udp: receive buffer is empty")
+
+// Options are what a socket is opened with. The zero value is the normal choice.
+type Options struct {
+	// BufferBytes is the size of each socket buffer; 0 means DefaultBufferBytes.
+	BufferBytes int
+}
+
+func (o Options) bufferBytes() int {
+	if o.BufferBytes <= 0 {
+		return DefaultBufferBytes
+	}
+	return o.BufferBytes
+}
+
+// network says which family an address belongs to in the words of package net. The unspecified
+// IPv6 address means IPv6 only, so that a second Conn can have the same port on IPv4.
+func network(a netip.Addr) string {
+	if a.Unmap().Is4() {
+		return "udp4"
+	}
+	return "udp6"
+}
+
+// chunk returns how many bytes of a write with segments of seg bytes go into one send.
+func chunk(size, seg int) int {
+	if seg <= 0 || seg >= size {
+		return size
+	}
+	return max(1, min(MaxSegments, MaxSendBytes/seg)) * seg
+}
