@@ -20,6 +20,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/crypto/blake2s"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -60,6 +61,7 @@ const (
 	// ChaCha is ChaCha20-Poly1305 (RFC 8439). Links use nothing else: its object holds little
 	// more than the key.
 	ChaCha Suite = 0
+
 	// AESGCM is AES-256-GCM, for sessions whose two ends both have the instructions for it.
 	AESGCM Suite = 1
 )
@@ -75,12 +77,23 @@ func (s Suite) String() string {
 	return "unknown suite"
 }
 
-// secret makes whatever embeds it unprintable.
-type secret struct{}
+// redacted is what every secret looks like when printed.
+const redacted = "[secret]"
 
-func (secret) String() string             { return "[secret]" }
-func (secret) GoString() string           { return "[secret]" }
-func (secret) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("[secret]")) }
+// secret makes whatever embeds it unprintable and forbids comparing it with ==.
+type secret struct{ _ [0]func() }
+
+// String hides the secret.
+func (secret) String() string { return redacted }
+
+// GoString hides the secret.
+func (secret) GoString() string { return redacted }
+
+// Format hides the secret from every verb of package fmt.
+func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText hides the secret from encoders of text and JSON.
+func (secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // nonceSize is the nonce length of both suites, in bytes.
 const nonceSize = 12
