@@ -4,6 +4,9 @@ package session_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -344,22 +347,37 @@ func TestManyGoroutinesNeverShareACounter(t *testing.T) {
 
 func TestFramesAreWhatTheKeyScheduleSays(t *testing.T) {
 	// The twin: a cipher made from scratch for each frame, as docs/key-schedule.md tells it.
-	s := session.NewSender(key(1), session.ChaCha)
-	k := key(1)
-	for epoch := range uint64(3) {
-		ctr := epoch*epochLen + 7
-		skip(s, ctr)
-		got := s.Seal(nil, s.Reserve(1), 0x2a, []byte("payload"))
-		aead, err := chacha20poly1305.New(k[:])
-		if err != nil {
-			t.Fatal(err)
+	for _, suite := range suites {
+		s := session.NewSender(key(1), suite)
+		k := key(1)
+		for epoch := range uint64(3) {
+			ctr := epoch*epochLen + 7
+			skip(s, ctr)
+			got := s.Seal(nil, s.Reserve(1), 0x2a, []byte("payload"))
+			nonce := binary.BigEndian.AppendUint64(make([]byte, 4), ctr)
+			want := naiveCipher(t, suite, k[:]).Seal(nil, nonce, []byte("payload"), []byte{0x2a})
+			if !bytes.Equal(got, want) {
+				t.Errorf("%v epoch %d: %x, want %x", suite, epoch, got, want)
+			}
+			k = blake2sKeyed(t, k[:], "staex ratchet v1")
 		}
-		nonce := []byte{0, 0, 0, 0, 0, 0, 0, 0, byte(ctr >> 24), byte(ctr >> 16), byte(ctr >> 8), 7}
-		if want := aead.Seal(nil, nonce, []byte("payload"), []byte{0x2a}); !bytes.Equal(got, want) {
-			t.Errorf("epoch %d: %x, want %x", epoch, got, want)
-		}
-		k = blake2sKeyed(t, k[:], "staex ratchet v1")
 	}
+}
+
+func naiveCipher(t *testing.T, suite session.Suite, key []byte) cipher.AEAD {
+	t.Helper()
+	aead, err := chacha20poly1305.New(key)
+	if suite == session.AESGCM {
+		block, errBlock := aes.NewCipher(key)
+		if errBlock != nil {
+			t.Fatal(errBlock)
+		}
+		aead, err = cipher.NewGCM(block)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aead
 }
 
 func TestSealAndOpenDoNotAllocate(t *testing.T) {

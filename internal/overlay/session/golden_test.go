@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"staex/internal/ident"
+	"staex/internal/overlay/session"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden file")
+
+const goldenHead = `# Values a second implementation can check itself against; the derivations are in
+# docs/key-schedule.md. key(n) is the bytes n, n+1, .. n+31. The Ed25519 seed of the device is
+# 01 00 .. 00, of the parent 02 00 .. 00; the ephemeral keys are key(0x20) and key(0x40).
+# Written by go test -update.
+
+`
+
+func TestDerivationsMatchTheGoldenFile(t *testing.T) {
+	const path = "testdata/keys.golden"
+	got := goldenHead + goldenKeys() + goldenHandshake(t, "XX") + goldenHandshake(t, "XK")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("have\n%s\nwant\n%s", got, want)
+	}
+}
+
+func goldenKeys() string {
+	var b bytes.Buffer
+	mac1 := session.Mac1(key(1), []byte("first message"))
+	fmt.Fprintf(&b, "mac1 under key(1) of \"first message\" = %x\n", mac1)
+	mac := session.HelloMAC(key(1), []byte("ab"), []byte("c"))
+	fmt.Fprintf(&b, "hello MAC under key(1) of \"ab\", \"c\" = %x\n", mac)
+	tunnel := session.TunnelSecret(device, parent.ID())
+	fmt.Fprintf(&b, "tunnel secret of device and parent = %x\n\n", tunnel)
+	for _, suite := range suites {
+		s := session.NewSender(key(1), suite)
+		for _, ctr := range []uint64{1, epochLen, 2*epochLen + 5} {
+			skip(s, ctr)
+			sealed := s.Seal(nil, s.Reserve(1), 0x2a, []byte("payload"))
+			fmt.Fprintf(&b, "%v, key(1), counter %#x, byte 0 2a, \"payload\" = %x\n",
+				suite, ctr, sealed)
+		}
+	}
+	return b.String()
+}
+
+func goldenHandshake(t *testing.T, pattern string) string {
+	t.Helper()
+	var i, r *session.Handshake
+	var errI, errR error
+	e, f := key(0x20), key(0x40)
+	if pattern == "XX" {
+		i, errI = session.NewXX(true, device, bytes.NewReader(e[:]))
+		r, errR = session.NewXX(false, parent, bytes.NewReader(f[:]))
+	} else {
+		i, errI = session.NewXK(true, device, parent.ID(), bytes.NewReader(e[:]))
+		r, errR = session.NewXK(false, parent, ident.NodeID{}, bytes.NewReader(f[:]))
+	}
+	if errI != nil || errR != nil {
+		t.Fatal(errI, errR)
+	}
+	var b bytes.Buffer
+	fmt.Fprintln(&b)
+	for n := range payloads {
+		msg := write(t, n, i, r)
+		read(t, n, i, r, msg)
+		fmt.Fprintf(&b, "%s message %d with %q = %x\n", pattern, n+1, payloads[n], msg)
+	}
+	k := i.Keys()
+	fmt.Fprintf(&b, "%s initiator sends with = %x\n", pattern, k.Send)
+	fmt.Fprintf(&b, "%s responder sends with = %x\n", pattern, k.Recv)
+	fmt.Fprintf(&b, "%s chain = %x\n", pattern, k.Chain)
+	fmt.Fprintf(&b, "%s transcript hash = %x\n", pattern, k.Hash)
+	return b.String()
+}
