@@ -108,7 +108,8 @@ func open(b []byte, maxSize int, wanted ...certType) (*reader, certType, error) 
 			continue
 		}
 		if len(b) > maxSize {
-			return nil, 0, fmt.Errorf("%w: %d bytes, a %s has at most %d", ErrSize, len(b), t, maxSize)
+			return nil, 0, fmt.Errorf("%w: %d bytes, a %s has at most %d",
+				ErrSize, len(b), t, maxSize)
 		}
 		return &reader{rest: b[2:]}, t, nil
 	}

@@ -9,7 +9,10 @@
 // a tunnel) or by a node key (client end).
 package ident
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // KeySize is the size in bytes of every public key, and of the seed of every private key.
 const KeySize = 32
@@ -59,4 +62,18 @@ type Identity struct {
 	Names NamesKey
 	// HasNames tells whether the node holds its network's names key.
 	HasNames bool
+}
+
+// Check tells whether the parts fit together: the certificate is for the private key, and its
+// chain of signatures holds. It does not judge validity, nor the trust in an authority. Errors wrap
+// ErrKey, ErrNetwork or ErrSignature.
+func (i *Identity) Check() error {
+	if id := i.Secret.ID(); i.Cert.Key != id {
+		return fmt.Errorf("%w: the node certificate is for %s, the private key is of %s",
+			ErrKey, i.Cert.Key, id)
+	}
+	if err := i.Network.Verify(); err != nil {
+		return err
+	}
+	return i.Cert.Verify(i.Network)
 }

@@ -56,7 +56,7 @@ const (
 )
 
 // EncodeSecretText is a private key as the content of its file, unprotected: its seed in BASE64.
-func EncodeSecretText(s *Secret) []byte { return EncodeText(s.key[:KeySize]) }
+func EncodeSecretText(s *Secret) []byte { return EncodeText(s.key()[:KeySize]) }
 
 // EncodeSecretTextWithPassphrase is a private key as the content of its file, sealed with a
 // passphrase of at least one byte; 16 bytes of rand become the salt. It takes 64 MiB of memory and
@@ -73,7 +73,7 @@ func EncodeSecretTextWithPassphrase(s *Secret, pass []byte, rand io.Reader) ([]b
 	head := fmt.Sprintf("%s:%s:%d:%d:%d:%s", protectedVersion, protectedKDF,
 		c.memory, c.passes, c.lanes, base64.StdEncoding.EncodeToString(salt))
 	line := protectedKey{head: head, cost: c, salt: salt}
-	sealed := line.seal(pass, s.key[:KeySize])
+	sealed := line.seal(pass, s.key()[:KeySize])
 	return []byte(head + ":" + base64.StdEncoding.EncodeToString(sealed) + "\n"), nil
 }
 

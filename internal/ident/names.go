@@ -3,6 +3,7 @@
 package ident
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/subtle"
 	"encoding/binary"
@@ -16,8 +17,11 @@ import (
 const MaxNameLength = 63
 
 // NamesKey is the secret that the members of one network share to hide their names from relays.
-// It cannot be printed; compare it with Equal.
-type NamesKey [KeySize]byte
+// It cannot be compared with == and cannot be printed. The zero NamesKey means "none"; a tag or MAC
+// of it panics, because one made without a secret could be forged by anybody.
+type NamesKey struct {
+	key hidden
+}
 
 // Kinds of what a tag stands for.
 const (
@@ -36,12 +40,37 @@ const namesKeyInfo = "staex names v1"
 // the seed as input, no salt, and "staex names v1" as info.
 func (s *Secret) NamesKey() NamesKey {
 	key, err := hkdf.Key(func() hash.Hash { return keyedHash(nil) },
-		s.key[:KeySize], nil, namesKeyInfo, KeySize)
+		s.key()[:KeySize], nil, namesKeyInfo, KeySize)
 	if err != nil {
 		panic("ident: derive names key: " + err.Error()) // only for lengths out of range
 	}
-	return NamesKey(key)
+	return NamesKey{key: hide(key)}
 }
+
+// NamesKeyFromBytes is the names key of the given 32 bytes. Errors wrap ErrSecret.
+func NamesKeyFromBytes(b []byte) (NamesKey, error) {
+	if len(b) != KeySize {
+		return NamesKey{}, fmt.Errorf("%w: a names key has %d bytes, not %d",
+			ErrSecret, KeySize, len(b))
+	}
+	return NamesKey{key: hide(bytes.Clone(b))}, nil
+}
+
+// EncodeNamesKeyText is a names key as the content of its file, which only its owner may read.
+func EncodeNamesKeyText(k NamesKey) []byte { return EncodeText(k.key()) }
+
+// DecodeNamesKeyText reads what EncodeNamesKeyText writes. Errors wrap ErrText or ErrSecret and
+// never repeat the text.
+func DecodeNamesKeyText(b []byte) (NamesKey, error) {
+	raw, err := DecodeText(b)
+	if err != nil {
+		return NamesKey{}, fmt.Errorf("names key: %w", err)
+	}
+	return NamesKeyFromBytes(raw)
+}
+
+// IsZero tells whether the key means "none".
+func (k NamesKey) IsZero() bool { return k.key == nil }
 
 // keyedHash is BLAKE2s-256 with a key of at most 32 bytes.
 func keyedHash(key []byte) hash.Hash {
@@ -56,7 +85,7 @@ func keyedHash(key []byte) hash.Hash {
 // kind and name. kind is TagName or TagAddress; name is the lower-case name, or the address as
 // netip prints it.
 func (k NamesKey) Tag(kind byte, name string) [8]byte {
-	h := keyedHash(k[:])
+	h := keyedHash(k.key())
 	_, _ = h.Write([]byte{kind}) // a hash never fails to write
 	_, _ = h.Write([]byte(name))
 	return [8]byte(h.Sum(nil)[:8])
@@ -65,7 +94,7 @@ func (k NamesKey) Tag(kind byte, name string) [8]byte {
 // MAC8 is a short proof that its maker is a member: the first 8 bytes of BLAKE2s keyed with k over
 // the parts, each with its length before it. It never equals a tag of the same bytes.
 func (k NamesKey) MAC8(parts ...[]byte) [8]byte {
-	h := keyedHash(k[:])
+	h := keyedHash(k.key())
 	_, _ = h.Write([]byte{tagMAC})
 	for _, part := range parts {
 		_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
@@ -74,9 +103,9 @@ func (k NamesKey) MAC8(parts ...[]byte) [8]byte {
 	return [8]byte(h.Sum(nil)[:8])
 }
 
-// Equal tells in constant time whether both are the same key.
+// Equal tells in constant time whether both are the same key; neither may be zero.
 func (k NamesKey) Equal(other NamesKey) bool {
-	return subtle.ConstantTimeCompare(k[:], other[:]) == 1
+	return subtle.ConstantTimeCompare(k.key(), other.key()) == 1
 }
 
 // String hides the key.
@@ -106,8 +135,8 @@ func CheckName(name string) error {
 	}
 	for i := range len(name) {
 		if !isLabelByte(name[i]) {
-			return fmt.Errorf("%w: %q: character %d is %q; use lower-case letters, digits and hyphens",
-				ErrName, name, i+1, name[i:i+1])
+			return fmt.Errorf("%w: %q: character %d is %q; "+
+				"use lower-case letters, digits and hyphens", ErrName, name, i+1, name[i:i+1])
 		}
 	}
 	return checkReserved(name)

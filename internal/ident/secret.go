@@ -13,13 +13,17 @@ import (
 // redacted is what every secret looks like when printed.
 const redacted = "[secret]"
 
+// hidden holds key bytes behind a function. Package fmt reaches the bytes behind a pointer or slice
+// by reflection (with %p, and in unexported fields, it calls no method of ours), but it prints a
+// function as an address under every verb. A struct with a function cannot be compared with ==.
+type hidden func() []byte
+
+func hide(b []byte) hidden { return func() []byte { return b } }
+
 // Secret is the Ed25519 private key of a node, an endpoint, a network or an authority. It is used
 // by pointer, cannot be compared with == and cannot be printed. The zero Secret is unusable.
 type Secret struct {
-	_ [0]func() // forbids ==
-	// key is a pointer because fmt calls no method on unexported fields of other people's
-	// structs: there it prints an address, not the bytes.
-	key *[ed25519.PrivateKeySize]byte
+	key hidden // ed25519.PrivateKey: the seed, then the public key
 }
 
 // NewSecret makes a private key of 32 bytes of rand, which must be cryptographically strong. The
@@ -34,23 +38,23 @@ func NewSecret(rand io.Reader) (*Secret, error) {
 
 // SecretFromSeed is the private key with the given seed (RFC 8032, 5.1.5). Every seed is valid.
 func SecretFromSeed(seed [KeySize]byte) *Secret {
-	return &Secret{key: (*[ed25519.PrivateKeySize]byte)(ed25519.NewKeyFromSeed(seed[:]))}
+	return &Secret{key: hide(ed25519.NewKeyFromSeed(seed[:]))}
 }
 
 // ID is the public key as the id of a node or endpoint.
-func (s *Secret) ID() NodeID { return NodeID(s.key[KeySize:]) }
+func (s *Secret) ID() NodeID { return NodeID(s.key()[KeySize:]) }
 
 // NetworkKey is the public key as that of a network or an authority.
-func (s *Secret) NetworkKey() NetworkKey { return NetworkKey(s.key[KeySize:]) }
+func (s *Secret) NetworkKey() NetworkKey { return NetworkKey(s.key()[KeySize:]) }
 
 // Sign signs the message msg in domain d. Equal input gives equal signatures.
 func (s *Secret) Sign(d Domain, msg []byte) Signature {
-	return Signature(ed25519.Sign(s.key[:], signedBytes(d, msg)))
+	return Signature(ed25519.Sign(s.key(), signedBytes(d, msg)))
 }
 
 // X25519 is the clamped private scalar that belongs to ID().X25519(), for Diffie-Hellman.
 func (s *Secret) X25519() [KeySize]byte {
-	digest := sha512.Sum512(s.key[:KeySize])
+	digest := sha512.Sum512(s.key()[:KeySize])
 	scalar := [KeySize]byte(digest[:KeySize])
 	scalar[0] &= 248
 	scalar[31] &= 127
@@ -60,11 +64,11 @@ func (s *Secret) X25519() [KeySize]byte {
 
 // Seed is the 32 bytes from which the key is made again. It is for writing the key to disk and for
 // nothing else.
-func (s *Secret) Seed() [KeySize]byte { return [KeySize]byte(s.key[:KeySize]) }
+func (s *Secret) Seed() [KeySize]byte { return [KeySize]byte(s.key()[:KeySize]) }
 
 // Equal tells in constant time whether both are the same key.
 func (s *Secret) Equal(other *Secret) bool {
-	return subtle.ConstantTimeCompare(s.key[:], other.key[:]) == 1
+	return subtle.ConstantTimeCompare(s.key(), other.key()) == 1
 }
 
 // String hides the key.
