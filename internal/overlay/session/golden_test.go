@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden file")
 
-const goldenHead = `# Values a second implementation can check itself against; the derivations are in
+const goldenHead = `# Values to check an implementation against; the derivations are in
 # docs/key-schedule.md. key(n) is the bytes n, n+1, .. n+31. The Ed25519 seed of the device is
 # 01 00 .. 00, of the parent 02 00 .. 00; the ephemeral keys are key(0x20) and key(0x40).
 # Written by go test -update.
