@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Device is one TUN device, non-blocking on the runtime's poller.
+//
+// Read and ReadNow belong to one goroutine at a time; Write may be called by several.
+type Device struct {
+	file     *os.File
+	raw      syscall.RawConn
+	name     string
+	offloads Offloads
+
+	// The arguments and results of ReadNow, owned by the reading goroutine.
+	now struct {
+		buf []byte
+		n   int
+		err error
+		try func(fd uintptr) bool
+	}
+}
+
+// Open makes the device name, or attaches to it when an administrator made it before, and sets
+// its MTU in bytes; 0 leaves the MTU alone. A name with "%d" lets the kernel number it. The device
+// is down until somebody brings it up. Without the right to make devices the error satisfies
+// errors.Is(err, os.ErrPermission); when another program holds it, errors.Is(err, syscall.EBUSY).
+func Open(name string, mtu int) (*Device, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("tun: open /dev/net/tun: %w", err)
+	}
+	d := &Device{}
+	if err := d.attach(fd, name); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	if err := setMTU(d.name, mtu); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	// The descriptor must be attached before the poller sees it: an unattached one reports an
+	// error at once and is never watched again.
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), unix.Close(fd))
+	}
+	d.file = os.NewFile(uintptr(fd), d.name)
+	if d.raw, err = d.file.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), d.file.Close())
+	}
+	d.now.try = d.tryRead
+	return d, nil
+}
+
+// attach turns the descriptor into the device and asks for the offloads.
+func (d *Device) attach(fd int, name string) error {
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("tun: device name %q: %w", name, err)
+	}
+	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
+		return fmt.Errorf("tun: make device %s: %w", name, err)
+	}
+	d.name = req.Name()
+	// A device that outlives its opener keeps these from the last one.
+	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, HeaderSize); err != nil {
+		return fmt.Errorf("tun: set header size of %s: %w", d.name, err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil {
+		return fmt.Errorf("tun: set byte order of %s: %w", d.name, err)
+	}
+	d.offloads = askOffloads(fd)
+	return nil
+}
+
+// askOffloads takes the largest set the kernel grants, which may be none.
+func askOffloads(fd int) Offloads {
+	const tcp = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	const udp = unix.TUN_F_USO4 | unix.TUN_F_USO6
+	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp|udp) == nil {
+		return Offloads{TCP: true, UDP: true}
+	}
+	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp) == nil {
+		return Offloads{TCP: true}
+	}
+	_ = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0) // plain packets need no permission
+	return Offloads{}
+}
+
+func setMTU(name string, mtu int) error {
+	if mtu <= 0 {
+		return nil
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("tun: device name %q: %w", name, err)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("tun: set MTU of %s: %w", name, err)
+	}
+	req.SetUint32(uint32(mtu))
+	err = unix.IoctlIfreq(fd, unix.SIOCSIFMTU, req)
+	if err = errors.Join(err, unix.Close(fd)); err != nil {
+		return fmt.Errorf("tun: set MTU of %s to %d: %w", name, mtu, err)
+	}
+	return nil
+}
+
+// Name returns the name the kernel gave the device.
+func (d *Device) Name() string { return d.name }
+
+// Offloads tells which super-packets the kernel may hand over. All kinds may be written always.
+func (d *Device) Offloads() Offloads { return d.offloads }
+
+// Close gives the device up; unless an administrator made it, it vanishes with its addresses and
+// routes. A waiting Read returns an error that satisfies errors.Is(err, os.ErrClosed), and so does
+// every call after it.
+func (d *Device) Close() error {
+	if err := d.file.Close(); err != nil {
+		return fmt.Errorf("tun: close %s: %w", d.name, err)
+	}
+	return nil
+}
+
+// Read waits for a packet from the host and puts its offload header and the packet into b, which
+// should have MaxPacket bytes; what does not fit is lost. It allocates nothing.
+func (d *Device) Read(b []byte) (int, error) {
+	n, err := d.file.Read(b)
+	if err != nil {
+		return 0, fmt.Errorf("tun: %w", err)
+	}
+	return n, nil
+}
+
+// ReadNow is Read that does not wait: it returns 0 when nothing is there.
+func (d *Device) ReadNow(b []byte) (int, error) {
+	d.now.buf = b
+	err := d.raw.Read(d.now.try)
+	d.now.buf = nil
+	if err != nil {
+		// The poller's own error has no exported name; without a deadline it means one thing.
+		return 0, fmt.Errorf("tun: read %s: %w", d.name, os.ErrClosed)
+	}
+	if d.now.err != nil {
+		return 0, fmt.Errorf("tun: read %s: %w", d.name, d.now.err)
+	}
+	return d.now.n, nil
+}
+
+// tryRead is called by the poller with the descriptor; it never asks to wait.
+func (d *Device) tryRead(fd uintptr) bool {
+	n, err := unix.Read(int(fd), d.now.buf)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+		n, err = 0, nil
+	}
+	d.now.n, d.now.err = max(n, 0), err
+	return true
+}
+
+// Write hands the host a packet or super-packet that follows its offload header. The kernel
+// refuses a header that does not fit its packet with EINVAL, and everything with EIO while the
+// device is down. It allocates nothing.
+func (d *Device) Write(b []byte) error {
+	if len(b) <= HeaderSize {
+		return errShort
+	}
+	if _, err := d.file.Write(b); err != nil {
+		return fmt.Errorf("tun: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package tun
+
+// Device is one TUN device. None can be opened on this system yet.
+type Device struct{}
+
+// Open returns [ErrUnsupported].
+func Open(string, int) (*Device, error) { return nil, ErrUnsupported }
+
+// Name returns the empty string.
+func (*Device) Name() string { return "" }
+
+// Offloads returns none.
+func (*Device) Offloads() Offloads { return Offloads{} }
+
+// Close does nothing.
+func (*Device) Close() error { return nil }
+
+// Read returns [ErrUnsupported].
+func (*Device) Read([]byte) (int, error) { return 0, ErrUnsupported }
+
+// ReadNow returns [ErrUnsupported].
+func (*Device) ReadNow([]byte) (int, error) { return 0, ErrUnsupported }
+
+// Write returns [ErrUnsupported], or an error for a packet without a header.
+func (*Device) Write(b []byte) error {
+	if len(b) <= HeaderSize {
+		return errShort
+	}
+	return ErrUnsupported
+}
