@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package netif
+
+import "net/netip"
+
+// Link is a device this process brought up. None can be brought up on this system yet.
+type Link struct{}
+
+// Up returns [ErrUnsupported].
+func Up(string, int, []netip.Prefix, []netip.Prefix) (*Link, error) { return nil, ErrUnsupported }
+
+// Name returns the empty string.
+func (*Link) Name() string { return "" }
+
+// AddAddr returns [ErrUnsupported].
+func (*Link) AddAddr(netip.Prefix) error { return ErrUnsupported }
+
+// DelAddr returns [ErrUnsupported].
+func (*Link) DelAddr(netip.Prefix) error { return ErrUnsupported }
+
+// AddRoute returns [ErrUnsupported].
+func (*Link) AddRoute(netip.Prefix) error { return ErrUnsupported }
+
+// DelRoute returns [ErrUnsupported].
+func (*Link) DelRoute(netip.Prefix) error { return ErrUnsupported }
+
+// Down does nothing.
+func (*Link) Down() error { return nil }
+
+// Routes returns [ErrUnsupported].
+func Routes() ([]Route, error) { return nil, ErrUnsupported }
+
+// DeviceTo returns [ErrUnsupported].
+func DeviceTo(netip.Addr) (string, error) { return "", ErrUnsupported }
+
+// Forwarding remembers on which devices this process let packets be forwarded: none.
+type Forwarding struct{}
+
+// Enable returns [ErrUnsupported].
+func (*Forwarding) Enable(string, bool) (was bool, err error) { return false, ErrUnsupported }
+
+// Restore does nothing.
+func (*Forwarding) Restore() error { return nil }
