@@ -15,9 +15,10 @@ const (
 	icmpCsumOffset = 2
 )
 
-// ChecksumOK reports whether the IPv4 header checksum and the transport checksum of p, the packet
-// v was parsed from, are right (RFC 1071). A UDP checksum of zero means "none" and is right on IPv4,
-// wrong on IPv6 (RFC 8200 section 8.1). It must not be asked for a packet whose Offload is Partial.
+// ChecksumOK reports whether the IPv4 header checksum and the transport checksum of p, the
+// packet v was parsed from, are right (RFC 1071). A UDP checksum of zero means "none" and is
+// right on IPv4, wrong on IPv6 (RFC 8200 section 8.1). It must not be asked for a packet whose
+// Offload is Partial.
 func (v *View) ChecksumOK(p []byte) bool {
 	if !v.V6 && fold(sum(0, p[:ip4HeaderLen])) != 0xffff {
 		return false
@@ -29,9 +30,10 @@ func (v *View) ChecksumOK(p []byte) bool {
 	return fold(sum(pseudo(p), t)) == 0xffff
 }
 
-// FinishChecksum completes the transport checksum of p, an IP packet without options or extension
-// headers that PutHeaders has begun, for a device that does not do it. Packets other than UDP and
-// TCP are left alone. It serves single packets: a super-packet has a checksum per segment.
+// FinishChecksum completes the transport checksum of p, an IP packet without options or
+// extension headers that PutHeaders has begun, for a device that does not do it. Packets other
+// than UDP and TCP are left alone. It serves single packets: a super-packet has a checksum per
+// segment.
 func FinishChecksum(p []byte) {
 	proto, t := transport(p)
 	switch proto {
@@ -80,9 +82,9 @@ func pseudo(p []byte) uint64 {
 	return sum(uint64(proto)+uint64(len(t)), addrs)
 }
 
-// sum adds b, read as big-endian 16-bit words, to the ones' complement accumulator acc. A last odd
-// byte counts as the high half of a word, so only the last piece of a packet may be odd. It works on
-// 64 bits at a time: 2^16 is 1 modulo 2^16-1, so wider words fold to the same sum.
+// sum adds b, read as big-endian 16-bit words, to the ones' complement accumulator acc. A last
+// odd byte counts as the high half of a word, so only the last piece of a packet may be odd. It
+// works on 64 bits at a time: 2^16 is 1 modulo 2^16-1, so wider words fold to the same sum.
 func sum(acc uint64, b []byte) uint64 {
 	var carry uint64
 	for len(b) >= 32 {

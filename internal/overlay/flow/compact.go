@@ -26,7 +26,8 @@ const (
 const (
 	// NoSlot in Compact.Slot says that the flow has no slot and is announced with every packet.
 	NoSlot = 255
-	// MaxCompact is the largest result of Compact.Len: a Full header with everything it can have.
+	// MaxCompact is the largest result of Compact.Len: a Full header with everything it can
+	// have.
 	MaxCompact = 2 + 1 + 3 + 14 + maxOptions
 	// MaxParts is how many parts one plaintext may be cut into: 64 kB in the smallest frames.
 	MaxParts = 64
@@ -46,8 +47,8 @@ const (
 )
 
 // Compact is what is left of an inner packet's headers. Which fields count depends on Kind; the
-// others must be zero for Append and Decode to be each other's inverse. The zero value is the header
-// of a session message.
+// others must be zero for Append and Decode to be each other's inverse. The zero value is the
+// header of a session message.
 //
 //	 7   6   5   4   3   2   1   0
 //	+-------+-----------+---+---+---+   A  announce (UDP, TCP, Full) or reply (Echo)
@@ -78,8 +79,8 @@ type Compact struct {
 	PartLast  bool
 }
 
-// Elide fills c with what v says about p. Slot, Announce, Target and Port are left zero, as they are
-// the caller's. It gives drop.ICMPType for ICMP that is no echo, and drop.None otherwise.
+// Elide fills c with what v says about p. Slot, Announce, Target and Port are left zero, as they
+// are the caller's. It gives drop.ICMPType for ICMP that is no echo, and drop.None otherwise.
 func (c *Compact) Elide(v *View, p []byte) drop.Reason {
 	*c = Compact{ECN: v.ECN, DSCP: v.DSCP, V6: v.V6}
 	switch v.Proto {
@@ -190,8 +191,8 @@ func (c *Compact) appendTCP(dst []byte) []byte {
 }
 
 // Decode reads the header at the front of b into c and returns its length; the payload is b[n:].
-// Every value has one encoding: what Append would not have written is drop.BadContext, as are the
-// reserved kinds. A header that b is too short for is drop.Short.
+// Every value has one encoding: what Append would not have written is drop.BadContext, as are
+// the reserved kinds. A header that b is too short for is drop.Short.
 func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 	*c = Compact{}
 	if len(b) == 0 {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flow is the inner packet: how it is read, shortened to what the tunnel does not already
-// know, and put together again at the far end. It decides nothing about who may talk to whom, keeps
-// no packet, and never allocates per packet.
+// Package flow is the inner packet: how it is read, shortened to what the tunnel does not
+// already know, and put together again at the far end. It decides nothing about who may talk to
+// whom, keeps no packet, and never allocates per packet.
 //
 //	host ── View.Parse ── Compact.Elide ── Compact.Append ──▶ sealed frame
 //	host ◀── PutHeaders, RebuildOffload ◀── Compact.Decode ── opened frame
 //
 // What comes out equals what went in, except for the IPv4 identification and its don't-fragment
-// bit, the hop limit, the IPv6 flow label, a zero UDP checksum (which becomes a computed one) and
-// the addresses, which are leased separately at each end. docs/wire/compact.md has the bytes.
+// bit, the hop limit, the IPv6 flow label, a zero UDP checksum (which becomes a computed one)
+// and the addresses, which are leased separately at each end. docs/wire/compact.md has the
+// bytes.
 package flow
 
 // IP protocol numbers (IANA) of the packets that are carried.

@@ -4,10 +4,10 @@ package flow
 
 import "encoding/binary"
 
-// ClampMSS lowers the maximum segment size that the TCP SYN p announces to at most mss bytes, so that
-// no segment need ever be cut. Other packets, smaller values and options that do not parse are left
-// alone. partial says whether the checksum field holds only the pseudo-header sum (Offload.Partial),
-// which options are no part of; a complete checksum is corrected (RFC 1624).
+// ClampMSS lowers the maximum segment size that the TCP SYN p announces to at most mss bytes, so
+// that no segment need ever be cut. Other packets, smaller values and options that do not parse
+// are left alone. partial says whether the checksum field holds only the pseudo-header sum
+// (Offload.Partial), which options are no part of; a complete checksum is corrected (RFC 1624).
 func ClampMSS(p []byte, v *View, mss uint16, partial bool) {
 	if v.Proto != ProtoTCP || v.Flags&FlagSYN == 0 {
 		return
@@ -35,8 +35,8 @@ func ClampMSS(p []byte, v *View, mss uint16, partial bool) {
 	}
 }
 
-// setMSS writes the 16-bit value at t[at:], which may be an odd offset, and repairs the checksum over
-// the two or four bytes of the aligned words it touches.
+// setMSS writes the 16-bit value at t[at:], which may be an odd offset, and repairs the checksum
+// over the two or four bytes of the aligned words it touches.
 func setMSS(t []byte, at int, mss uint16, partial bool) {
 	words := t[at&^1 : (at+3)&^1]
 	before := fold(sum(0, words))

@@ -8,7 +8,8 @@ import (
 	"staex/internal/overlay/drop"
 )
 
-// OffloadSize is the length of the header that a TUN device with IFF_VNET_HDR puts before a packet.
+// OffloadSize is the length of the header that a TUN device with IFF_VNET_HDR puts before a
+// packet.
 const OffloadSize = 10
 
 // Values of Offload.Flags and Offload.GSOType (virtio 1.2, section 5.1.6).
@@ -23,8 +24,8 @@ const (
 	GSOECN   = 0x80 // added to a TCP type: CWR is set, on the first segment only
 )
 
-// Offload is the virtio_net_hdr of a packet or super-packet. The zero value describes one ordinary
-// packet with complete checksums.
+// Offload is the virtio_net_hdr of a packet or super-packet. The zero value describes one
+// ordinary packet with complete checksums.
 //
 //	0       1         2       4        6           8            10
 //	+-------+---------+-------+--------+-----------+------------+
@@ -105,8 +106,8 @@ func (o Offload) Check(v *View) drop.Reason {
 	return drop.None
 }
 
-// SegmentSize returns how many payload bytes each segment of a packet with this many payload bytes
-// carries: GSOSize for a super-packet, everything otherwise.
+// SegmentSize returns how many payload bytes each segment of a packet with this many payload
+// bytes carries: GSOSize for a super-packet, everything otherwise.
 func (o Offload) SegmentSize(payload int) int {
 	if o.GSOType == GSONone || int(o.GSOSize) >= payload {
 		return payload
@@ -114,9 +115,9 @@ func (o Offload) SegmentSize(payload int) int {
 	return int(o.GSOSize)
 }
 
-// RebuildOffload describes the packet whose headers PutHeaders writes for c: payload bytes in segs
-// segments, each segSize long except that the last may be shorter. The checksum of UDP and TCP is
-// left to the device; that of an echo is PutEcho's. segs must be at least 1.
+// RebuildOffload describes the packet whose headers PutHeaders writes for c: payload bytes in
+// segs segments, each segSize long except that the last may be shorter. The checksum of UDP and
+// TCP is left to the device; that of an echo is PutEcho's. segs must be at least 1.
 func RebuildOffload(c *Compact, payload, segSize, segs int) Offload {
 	if c.Kind == KindEcho {
 		return Offload{}

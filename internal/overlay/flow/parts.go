@@ -6,22 +6,24 @@ import "time"
 
 // Bounds of the plaintexts being put together in one session.
 const (
-	// MaxOpen is how many may be incomplete at once; more are overtaken packets that lost a part.
+	// MaxOpen is how many may be incomplete at once; more are overtaken packets that lost a
+	// part.
 	MaxOpen = 8
 	// MaxPartBytes bounds the bytes of all of them together, and so the longest plaintext.
 	MaxPartBytes = 65535
 	// MaxPartAge is how long the last part may follow the first.
 	MaxPartAge = time.Second
 
-	// partSpan is how far apart the ids of incomplete plaintexts may be, so that a lost part's id
-	// does not meet itself when the 8-bit count comes around.
+	// partSpan is how far apart the ids of incomplete plaintexts may be, so that a lost part's
+	// id does not meet itself when the 8-bit count comes around.
 	partSpan = 2 * MaxOpen
 	// keptBytes is the largest buffer kept for reuse: common packets fit, memory stays small.
 	keptBytes = 4096
 )
 
-// Reassembly puts the parts of cut plaintexts together. Parts have numbers instead of offsets, so
-// they cannot overlap. The zero value is ready, and small until a part comes. It has one user.
+// Reassembly puts the parts of cut plaintexts together. Parts have numbers instead of offsets,
+// so they cannot overlap. The zero value is ready, and small until a part comes. It has one
+// user.
 type Reassembly struct {
 	open  []*partSet // oldest first, at most MaxOpen
 	spare []*partSet
@@ -40,9 +42,9 @@ type partSet struct {
 	chunks [MaxParts]struct{ start, end uint16 } // end 0: not here
 }
 
-// Add takes one part at now and, when it completes a plaintext, returns that with ok true. whole is
-// valid until the next Add. Parts that are late, repeat or contradict others, are empty or would
-// exceed the bounds discard the plaintext they belong to; a repeated one begins it anew.
+// Add takes one part at now and, when it completes a plaintext, returns that with ok true. whole
+// is valid until the next Add. Parts that are late, repeat or contradict others, are empty or
+// would exceed the bounds discard the plaintext they belong to; a repeated one begins it anew.
 func (r *Reassembly) Add(now time.Duration, id, index uint8, last bool, chunk []byte) (
 	whole []byte, ok bool,
 ) {

@@ -7,19 +7,19 @@ import (
 	"net/netip"
 )
 
-// Ends is what the rebuilding end knows by itself: the local addresses of both sides, of the family
-// that Compact.V6 says, and the ports. Src is where the packet comes from.
+// Ends is what the rebuilding end knows by itself: the local addresses of both sides, of the
+// family that Compact.V6 says, and the ports. Src is where the packet comes from.
 type Ends struct {
 	Src, Dst         netip.Addr
 	SrcPort, DstPort uint16
 }
 
-// rebuiltHopLimit is the TTL or hop limit of a rebuilt packet: the usual default of a host, as the
-// original one says nothing about the network it appears on.
+// rebuiltHopLimit is the TTL or hop limit of a rebuilt packet: the usual default of a host, as
+// the original one says nothing about the network it appears on.
 const rebuiltHopLimit = 64
 
-// HeaderLen returns how many bytes of IP and transport header c becomes: at most MaxHeaderLen, zero
-// for a kind that is no packet.
+// HeaderLen returns how many bytes of IP and transport header c becomes: at most MaxHeaderLen,
+// zero for a kind that is no packet.
 func HeaderLen(c *Compact) int {
 	ip := ip4HeaderLen
 	if c.V6 {
@@ -37,10 +37,11 @@ func HeaderLen(c *Compact) int {
 	return 0
 }
 
-// PutHeaders writes IP and transport headers for payload following bytes into dst[:HeaderLen(c)].
-// Headers and payload together must not exceed 65,535 bytes. The checksum field of UDP and TCP gets
-// the pseudo-header sum that NeedsCsum stands for; FinishChecksum completes it where no device does.
-// That of an echo is zero until PutEcho is called with the whole packet.
+// PutHeaders writes IP and transport headers for payload following bytes into
+// dst[:HeaderLen(c)]. Headers and payload together must not exceed 65,535 bytes. The checksum
+// field of UDP and TCP gets the pseudo-header sum that NeedsCsum stands for; FinishChecksum
+// completes it where no device does. That of an echo is zero until PutEcho is called with the
+// whole packet.
 func PutHeaders(dst []byte, c *Compact, e Ends, payload int) {
 	n := HeaderLen(c)
 	p := dst[:n:n]
@@ -134,8 +135,8 @@ func echoType(c *Compact) uint8 {
 	return echoRequest4
 }
 
-// EchoReply turns p, a rebuilt echo request, into its reply in place: addresses exchanged, type and
-// checksum those of a reply. The payload stays.
+// EchoReply turns p, a rebuilt echo request, into its reply in place: addresses exchanged, type
+// and checksum those of a reply. The payload stays.
 func EchoReply(p []byte) {
 	proto, t := transport(p)
 	if proto == ProtoICMPv6 {

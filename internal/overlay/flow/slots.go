@@ -11,14 +11,14 @@ import (
 const (
 	// MaxSlots is how many slots a session has; the 256th number is NoSlot.
 	MaxSlots = 255
-	// MaxFlows is how many flows each end of a session remembers, those without a slot included: as
-	// many as one busy client has, and small enough for a leaf (about 200 kB when full).
+	// MaxFlows is how many flows each end of a session remembers, those without a slot included:
+	// as many as one busy client has, and small enough for a leaf (about 200 kB when full).
 	MaxFlows = 4096
-	// SlotQuiet is how long a slot must be unused before its number is given to another flow. It is
-	// longer than any frame that still names the old flow can be on its way.
+	// SlotQuiet is how long a slot must be unused before its number is given to another flow. It
+	// is longer than any frame that still names the old flow can be on its way.
 	SlotQuiet = 120 * time.Second
-	// SlotSure is how long after hearing from the client on a slot the server still uses it without
-	// announcing: half of SlotQuiet, so the client cannot have rebound it in between.
+	// SlotSure is how long after hearing from the client on a slot the server still uses it
+	// without announcing: half of SlotQuiet, so the client cannot have rebound it in between.
 	SlotSure = SlotQuiet / 2
 	// ConfirmPeriod is the least time between two confirmations of a slot.
 	ConfirmPeriod = 200 * time.Millisecond
@@ -65,8 +65,8 @@ type clientSlot struct {
 	confirmed bool
 }
 
-// ClientSlots gives slots to the flows of a client's end of a session. The zero value is ready, and
-// small until flows come. All methods may be called from several goroutines.
+// ClientSlots gives slots to the flows of a client's end of a session. The zero value is ready,
+// and small until flows come. All methods may be called from several goroutines.
 //
 //	            Get                    Confirm
 //	(free) ────────────▶ announced ───────────────▶ confirmed
@@ -75,11 +75,11 @@ type clientSlot struct {
 //	                      └──────┴─ Get of another flow ──┘
 //	                                after SlotQuiet unused
 type ClientSlots struct {
-	mu    sync.Mutex // guards everything below
-	slots []clientSlot
-	bySet map[uint64]uint8 // flow key to slot
-	loose looseFlows
-	retry time.Duration // while all slots are taken: none is quiet before this moment
+	mu     sync.Mutex // guards everything below
+	slots  []clientSlot
+	byFlow map[uint64]uint8 // flow key to slot
+	loose  looseFlows
+	retry  time.Duration // while all slots are taken: none is quiet before this moment
 }
 
 // Get returns how to mark a packet of f sent at now: the slot, or NoSlot if all are in use, and
@@ -88,7 +88,7 @@ func (s *ClientSlots) Get(now time.Duration, f Flow) (slot uint8, announce bool)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := f.key()
-	if slot, ok := s.bySet[key]; ok {
+	if slot, ok := s.byFlow[key]; ok {
 		c := &s.slots[slot]
 		c.used = now
 		return slot, !c.confirmed
@@ -100,15 +100,15 @@ func (s *ClientSlots) Get(now time.Duration, f Flow) (slot uint8, announce bool)
 	}
 	s.loose.remove(f)
 	s.slots[slot] = clientSlot{flow: f, used: now}
-	if s.bySet == nil {
-		s.bySet = make(map[uint64]uint8)
+	if s.byFlow == nil {
+		s.byFlow = make(map[uint64]uint8)
 	}
-	s.bySet[key] = slot
+	s.byFlow[key] = slot
 	return slot, true
 }
 
-// take finds a slot for a new flow: the next number never used, else the one unused for longest if
-// that is long enough.
+// take finds a slot for a new flow: the next number never used, else the one unused for longest
+// if that is long enough.
 func (s *ClientSlots) take(now time.Duration) (uint8, bool) {
 	if len(s.slots) < MaxSlots {
 		s.slots = append(s.slots, clientSlot{})
@@ -127,7 +127,7 @@ func (s *ClientSlots) take(now time.Duration) (uint8, bool) {
 		s.retry = quiet // uses only move forward, so nothing can be quiet sooner
 		return 0, false
 	}
-	delete(s.bySet, s.slots[oldest].flow.key())
+	delete(s.byFlow, s.slots[oldest].flow.key())
 	return uint8(oldest), true
 }
 
@@ -149,8 +149,8 @@ func (s *ClientSlots) Unknown(slot uint8) {
 	}
 }
 
-// Reset notes that the server may know no slot at all, as in a new session. Flows keep their slots
-// and are announced again.
+// Reset notes that the server may know no slot at all, as in a new session. Flows keep their
+// slots and are announced again.
 func (s *ClientSlots) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,8 +159,8 @@ func (s *ClientSlots) Reset() {
 	}
 }
 
-// Lookup returns the flow of a frame that came from the server with a slot and no announcement. It
-// is false for a slot never given, or given to a flow of another protocol or family.
+// Lookup returns the flow of a frame that came from the server with a slot and no announcement.
+// It is false for a slot never given, or given to a flow of another protocol or family.
 func (s *ClientSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flow, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +176,7 @@ func (s *ClientSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flo
 func (s *ClientSlots) Heard(now time.Duration, f Flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slot, ok := s.bySet[f.key()]; ok {
+	if slot, ok := s.byFlow[f.key()]; ok {
 		s.slots[slot].used = now
 		return true
 	}
@@ -192,24 +192,24 @@ type serverSlot struct {
 	confirmed time.Duration // last confirmation
 }
 
-// ServerSlots is the server's end's memory of what the client announced. The zero value is ready, and
-// small until flows come. All methods may be called from several goroutines.
+// ServerSlots is the server's end's memory of what the client announced. The zero value is
+// ready, and small until flows come. All methods may be called from several goroutines.
 type ServerSlots struct {
-	mu    sync.Mutex // guards everything below
-	slots []serverSlot
-	bySet map[uint64]uint8 // flow key to slot
-	loose looseFlows       // flows without a slot
+	mu     sync.Mutex // guards everything below
+	slots  []serverSlot
+	byFlow map[uint64]uint8 // flow key to slot
+	loose  looseFlows       // flows without a slot
 }
 
-// Announce notes a frame that announced f, with a slot or with NoSlot, and reports whether the slot
-// should be confirmed to the client now. The newest announcement wins.
+// Announce notes a frame that announced f, with a slot or with NoSlot, and reports whether the
+// slot should be confirmed to the client now. The newest announcement wins.
 func (s *ServerSlots) Announce(now time.Duration, slot uint8, f Flow) (confirm bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := f.key()
-	if old, ok := s.bySet[key]; ok && old != slot {
+	if old, ok := s.byFlow[key]; ok && old != slot {
 		s.slots[old].bound = false
-		delete(s.bySet, key)
+		delete(s.byFlow, key)
 	}
 	if slot == NoSlot {
 		s.loose.touch(f)
@@ -221,14 +221,14 @@ func (s *ServerSlots) Announce(now time.Duration, slot uint8, f Flow) (confirm b
 	c := &s.slots[slot]
 	if c.bound && c.flow != f {
 		// The flow that had the number may still be answered, with an announcement.
-		delete(s.bySet, c.flow.key())
+		delete(s.byFlow, c.flow.key())
 		s.loose.touch(c.flow)
 	}
 	s.loose.remove(f)
-	if s.bySet == nil {
-		s.bySet = make(map[uint64]uint8)
+	if s.byFlow == nil {
+		s.byFlow = make(map[uint64]uint8)
 	}
-	s.bySet[key] = slot
+	s.byFlow[key] = slot
 	c.flow, c.bound, c.heard = f, true, now
 	if c.sent && now-c.confirmed < ConfirmPeriod {
 		return false
@@ -237,8 +237,9 @@ func (s *ServerSlots) Announce(now time.Duration, slot uint8, f Flow) (confirm b
 	return true
 }
 
-// Lookup returns the flow of a frame from the client with a slot and no announcement. It is false for
-// a slot that was not announced, or was for another protocol or family: the client must be told.
+// Lookup returns the flow of a frame from the client with a slot and no announcement. It is
+// false for a slot that was not announced, or was for another protocol or family: the client
+// must be told.
 func (s *ServerSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flow, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,12 +254,12 @@ func (s *ServerSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flo
 	return c.flow, true
 }
 
-// Reverse returns how to mark an answer to f, a flow the client opened: its slot and whether target
-// and port must be announced. ok is false if no such flow is remembered.
+// Reverse returns how to mark an answer to f, a flow the client opened: its slot and whether
+// target and port must be announced. ok is false if no such flow is remembered.
 func (s *ServerSlots) Reverse(now time.Duration, f Flow) (slot uint8, announce, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slot, ok := s.bySet[f.key()]; ok {
+	if slot, ok := s.byFlow[f.key()]; ok {
 		// Only hearing from the client proves that the number still means this flow to it.
 		return slot, now-s.slots[slot].heard >= SlotSure, true
 	}

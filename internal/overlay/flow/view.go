@@ -9,8 +9,9 @@ import (
 	"staex/internal/overlay/drop"
 )
 
-// View is what the headers of one inner packet say. Fields that the packet's protocol does not have
-// are zero. A View holds offsets, not the packet: it is valid for the packet it was parsed from.
+// View is what the headers of one inner packet say. Fields that the packet's protocol does not
+// have are zero. A View holds offsets, not the packet: it is valid for the packet it was parsed
+// from.
 type View struct {
 	V6    bool
 	Proto uint8 // ProtoICMP, ProtoTCP, ProtoUDP or ProtoICMPv6
@@ -30,9 +31,9 @@ type View struct {
 	EchoID, EchoSeq    uint16 // ICMP echo request and reply
 }
 
-// Parse reads the headers of p, a whole IPv4 or IPv6 packet or super-packet without anything before
-// or after it. It accepts UDP, TCP with options, and ICMP; everything else has its own reason. After
-// any reason but drop.None the View must not be used.
+// Parse reads the headers of p, a whole IPv4 or IPv6 packet or super-packet without anything
+// before or after it. It accepts UDP, TCP with options, and ICMP; everything else has its own
+// reason. After any reason but drop.None the View must not be used.
 func (v *View) Parse(p []byte) drop.Reason {
 	*v = View{}
 	if len(p) == 0 {
@@ -127,8 +128,8 @@ func checkAddrs(src, dst netip.Addr) drop.Reason {
 		return drop.Multicast
 	case isBroadcast(dst):
 		return drop.Broadcast
-	case dst.IsUnspecified(), dst.IsLoopback(), dst.Is4In6(), src.IsUnspecified(), src.IsLoopback(),
-		src.Is4In6(), src.IsMulticast(), isBroadcast(src):
+	case dst.IsUnspecified(), dst.IsLoopback(), dst.Is4In6(),
+		src.IsUnspecified(), src.IsLoopback(), src.Is4In6(), src.IsMulticast(), isBroadcast(src):
 		return drop.Martian
 	}
 	return drop.None
@@ -178,13 +179,13 @@ func (v *View) parseICMP(p []byte) drop.Reason {
 	return drop.None
 }
 
-// isEcho reports whether the packet is an ICMP echo request or reply.
+// isEcho reports whether an ICMP packet is an echo request or reply.
 func (v *View) isEcho() bool {
-	switch {
-	case v.Proto == ProtoICMP:
-		return v.ICMPCode == 0 && (v.ICMPType == echoRequest4 || v.ICMPType == echoReply4)
-	case v.Proto == ProtoICMPv6:
-		return v.ICMPCode == 0 && (v.ICMPType == echoRequest6 || v.ICMPType == echoReply6)
+	if v.ICMPCode != 0 {
+		return false
 	}
-	return false
+	if v.V6 {
+		return v.ICMPType == echoRequest6 || v.ICMPType == echoReply6
+	}
+	return v.ICMPType == echoRequest4 || v.ICMPType == echoReply4
 }

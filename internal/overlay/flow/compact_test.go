@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package flow_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+)
+
+func options(b ...byte) (o [40]byte) {
+	copy(o[:], b)
+	return o
+}
+
+// headers are the examples of docs/wire/compact.md.
+var headers = []struct {
+	name string
+	hex  string
+	c    flow.Compact
+}{
+	{"session message", "00", flow.Compact{}},
+	{"UDP, slot confirmed", "08 05", flow.Compact{Kind: flow.KindUDP, Slot: 5}},
+	{"UDP on IPv6, announced", "0d 05 02 c350", flow.Compact{
+		Kind: flow.KindUDP, V6: true, Announce: true, Slot: 5, Target: 2, Port: 50000,
+	}},
+	{"UDP without a slot", "0c ff 00 0035", flow.Compact{
+		Kind: flow.KindUDP, Announce: true, Slot: flow.NoSlot, Port: 53,
+	}},
+	{"UDP, congested, expedited", "ca 2e 05", flow.Compact{
+		Kind: flow.KindUDP, ECN: 3, DSCP: 46, Slot: 5,
+	}},
+	{"TCP, timestamps", "10 07 10 30 00000064 000000c8 01f6 0101080a0000000100000002",
+		flow.Compact{
+			Kind: flow.KindTCP, Slot: 7, Flags: flow.FlagACK, Seq: 100, Ack: 200, Window: 502,
+			OptLen: 12, Options: options(1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2),
+		}},
+	{"TCP with NS", "10 07 50 01 00000064 000000c8 01f6", flow.Compact{
+		Kind: flow.KindTCP, Slot: 7, Flags: flow.FlagACK | flow.FlagECE | flow.FlagNS,
+		Seq: 100, Ack: 200, Window: 502,
+	}},
+	{"TCP with urgent data", "20 07 30 00 00000064 000000c8 01f6 0009", flow.Compact{
+		Kind: flow.KindFull, Slot: 7, Flags: flow.FlagACK | flow.FlagURG,
+		Seq: 100, Ack: 200, Window: 502, Urgent: 9,
+	}},
+	{"echo request", "18 1234 0001", flow.Compact{
+		Kind: flow.KindEcho, EchoID: 0x1234, EchoSeq: 1,
+	}},
+	{"echo reply on IPv6, marked", "1f 08 1234 0001", flow.Compact{
+		Kind: flow.KindEcho, V6: true, Reply: true, DSCP: 8, EchoID: 0x1234, EchoSeq: 1,
+	}},
+	{"first part", "38 2a 00", flow.Compact{Kind: flow.KindPart, PartID: 42}},
+	{"last part", "38 2a 03", flow.Compact{
+		Kind: flow.KindPart, PartID: 42, PartIndex: 1, PartLast: true,
+	}},
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestCompactHeadersAreTheseBytes(t *testing.T) {
+	for _, tc := range headers {
+		want := unhex(t, tc.hex)
+		if got := tc.c.Append([]byte("x")); !bytes.Equal(got[1:], want) || got[0] != 'x' {
+			t.Errorf("%s: %x, want %x", tc.name, got[1:], want)
+		}
+		if tc.c.Len() != len(want) {
+			t.Errorf("%s: length %d, want %d", tc.name, tc.c.Len(), len(want))
+		}
+		var c flow.Compact
+		n, r := c.Decode(append(want, "payload"...))
+		if r != drop.None || n != len(want) || c != tc.c {
+			t.Errorf("%s: decodes to %d bytes, %v, %+v", tc.name, n, r, c)
+		}
+	}
+}
+
+func TestThePageShowsTheseHeaders(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/wire/compact.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range headers {
+		if row := "| " + tc.name + " | `" + tc.hex + "` |"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/wire/compact.md has no row %q", row)
+		}
+	}
+}
+
+func TestATruncatedHeaderIsShortAtEveryLength(t *testing.T) {
+	for _, tc := range headers {
+		b := unhex(t, tc.hex)
+		for n := range b {
+			var c flow.Compact
+			if _, r := c.Decode(b[:n]); r != drop.Short {
+				t.Errorf("%s, %d of %d bytes: %v", tc.name, n, len(b), r)
+			}
+		}
+	}
+}
+
+// malformed are headers that Append never writes.
+var malformed = []struct{ name, hex string }{
+	{"session message with ECN", "40"},
+	{"session message on IPv6", "01"},
+	{"reserved kind 5", "28 00 00 00 00"},
+	{"reserved kind 6", "30 00 00 00 00"},
+	{"part with ECN", "78 2a 00"},
+	{"part on IPv6", "39 2a 00"},
+	{"part with class", "3a 2a 00"},
+	{"part 64", "38 2a 80"},
+	{"class of zero", "0a 00 05"},
+	{"class of 64", "0a 40 05"},
+	{"no slot and no announcement", "08 ff"},
+	{"44 bytes of options", "10 07 10 b0 00000064 000000c8 01f6" + strings.Repeat("01", 44)},
+	{"TCP with the urgent flag", "10 07 30 00 00000064 000000c8 01f6"},
+	{"full header that need not be", "20 07 10 00 00000064 000000c8 01f6 0000"},
+}
+
+func TestWhatAppendNeverWritesIsRefused(t *testing.T) {
+	for _, tc := range malformed {
+		var c flow.Compact
+		if _, r := c.Decode(unhex(t, tc.hex)); r != drop.BadContext {
+			t.Errorf("%s: %v", tc.name, r)
+		}
+	}
+}
+
+func TestTheLongestHeaderIsMaxCompact(t *testing.T) {
+	c := flow.Compact{Kind: flow.KindFull, DSCP: 1, Announce: true, Urgent: 1, OptLen: 40}
+	if c.Len() != flow.MaxCompact || len(c.Append(nil)) != flow.MaxCompact {
+		t.Errorf("%d bytes, MaxCompact is %d", c.Len(), flow.MaxCompact)
+	}
+	if c.V6 = true; flow.HeaderLen(&c) != flow.MaxHeaderLen {
+		t.Errorf("rebuilt: %d bytes, MaxHeaderLen is %d", flow.HeaderLen(&c), flow.MaxHeaderLen)
+	}
+}
+
+func TestWhatIsNoPacketHasNoHeaders(t *testing.T) {
+	for _, k := range []flow.Kind{
+		flow.KindControl, flow.KindError, flow.KindWhole, flow.KindPart,
+	} {
+		c := flow.Compact{Kind: k}
+		if n := flow.HeaderLen(&c); n != 0 {
+			t.Errorf("kind %d has %d bytes of headers", k, n)
+		}
+		if c.Len() != len(c.Append(nil)) {
+			t.Errorf("kind %d: length %d, appends %x", k, c.Len(), c.Append(nil))
+		}
+	}
+}
+
+// Each value has one encoding, so decoding and appending gives the same bytes back.
+func FuzzCompactDecode(f *testing.F) {
+	for _, tc := range headers {
+		f.Add(unhex(f, tc.hex))
+	}
+	for _, tc := range malformed {
+		f.Add(unhex(f, tc.hex))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c flow.Compact
+		n, r := c.Decode(b)
+		if r != drop.None {
+			if r != drop.Short && r != drop.BadContext {
+				t.Fatalf("reason %v", r)
+			}
+			return
+		}
+		if got := c.Append(nil); !bytes.Equal(got, b[:n]) || c.Len() != n || n > flow.MaxCompact {
+			t.Fatalf("%x decodes to %+v, which is %x", b[:n], c, got)
+		}
+	})
+}
