@@ -82,7 +82,8 @@ func ParseTunnel(data []byte, file, dir string) (*Tunnel, error) {
 // relative to the file's directory where they are in it, so that the directory can move.
 func (t *Tunnel) Format() []byte {
 	var b strings.Builder
-	b.WriteString("# Server side of a tunnel. Its targets and its remote node are in the certificate.\n")
+	b.WriteString("# Server side of a tunnel. " +
+		"Its targets and its remote node are in the certificate.\n")
 	dir := filepath.Dir(t.File)
 	for i := range tunnelKeys {
 		k := &tunnelKeys[i]
