@@ -44,8 +44,9 @@ var (
 	ErrRole = errors.New("not a role")
 	// ErrText says that a key or certificate file is not one line of BASE64.
 	ErrText = errors.New("not a BASE64 text")
-	// ErrSecret says that a text is not a private key, or that a secret was asked to become text.
-	ErrSecret = errors.New("not a private key")
+	// ErrSecret says that a text is not a private or names key, or that a secret was asked to
+	// become text.
+	ErrSecret = errors.New("not a usable secret")
 	// ErrPassphrase says that a private key needs a passphrase or that the given one is wrong.
 	ErrPassphrase = errors.New("passphrase")
 )

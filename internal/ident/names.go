@@ -56,7 +56,8 @@ func NamesKeyFromBytes(b []byte) (NamesKey, error) {
 	return NamesKey{key: hide(bytes.Clone(b))}, nil
 }
 
-// EncodeNamesKeyText is a names key as the content of its file, which only its owner may read.
+// EncodeNamesKeyText is a names key, not zero, as the content of its file, which only its
+// owner may read.
 func EncodeNamesKeyText(k NamesKey) []byte { return EncodeText(k.key()) }
 
 // DecodeNamesKeyText reads what EncodeNamesKeyText writes. Errors wrap ErrText or ErrSecret and
