@@ -123,7 +123,6 @@ func family(t *testing.T, limits state.Limits) scene {
 }
 
 func TestANeighbourSpeaksOnlyOfItselfAndOfWhatIsBelowIt(t *testing.T) {
-	s := family(t, state.Limits{})
 	for name, c := range map[string]struct {
 		rec  *state.Record
 		from state.From
@@ -161,7 +160,6 @@ func TestANeighbourSpeaksOnlyOfItselfAndOfWhatIsBelowIt(t *testing.T) {
 			}
 		})
 	}
-	s.consistent()
 }
 
 func TestTheNewerSequenceNumberWins(t *testing.T) {

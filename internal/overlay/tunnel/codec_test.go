@@ -150,7 +150,7 @@ func badTunnels() map[string][]byte {
 		"a target twice":      targets(2, 6, 0, 80, 6, 0, 80),
 		"33 targets":          targets(append([]byte{33}, make([]byte, 99)...)...),
 		"a name with a space": names(1, 2, 'a', ' '),
-		"9 names":             names(9, 1, 'a', 1, 'a', 1, 'a', 1, 'a', 1, 'a', 1, 'a', 1, 'a', 1, 'a', 1, 'a'),
+		"9 names":             names(append([]byte{9}, bytes.Repeat([]byte{1, 'a'}, 9)...)...),
 		"a long certificate":  append(spoil(addressAt+5, 1, 65), make([]byte, 321)...),
 	}
 }
