@@ -106,6 +106,9 @@ func (s sealed) Append(dst []byte) []byte {
 
 func parseSealed(b []byte) (sealed, error) {
 	h, n, err := ParseDataHeader(b)
+	if err == nil && len(b) < n+TagSize {
+		err = ErrShort
+	}
 	return sealed{h, b[n:]}, err
 }
 

@@ -4,8 +4,11 @@ package wire
 
 import "encoding/binary"
 
+// DigestSize is the size of the digest in a keep-alive, in bytes.
+const DigestSize = 4
+
 // KeepAlive is the plaintext of a link frame of 0 or 4 bytes: a sign of life, with or
-// without the digest of what the link has told. It is not numbered and not repeated. The
+// without a digest of the rows on the child's side. It is not numbered and not repeated. The
 // flag of the link frame's header asks for an answer.
 //
 //	 0                   1                   2                   3
@@ -18,7 +21,7 @@ import "encoding/binary"
 //	0       0 or 4  digest
 type KeepAlive struct {
 	HasDigest bool   // Digest is sent
-	Digest    uint32 // keyed digest over the rows of both directions
+	Digest    uint32 // keyed digest of the rows below and including the child
 }
 
 // Append appends the encoded keep-alive to dst: nothing, or the digest.

@@ -10,21 +10,21 @@ func datagrams() []Frame {
 	return []Frame{
 		with(Frame{
 			Name: "data", Go: "DataHeader", Layer: LayerDatagram, Type: TypeData,
-			Page: "data", Min: DataHeaderShort, Max: MaxDatagram, Open: true,
+			Page: "data", Min: MinDataSize, Max: MaxDatagram, Open: true,
 		}, sealed{
 			DataHeader{Type: TypeData, Epoch: 2, Label: 0x0a0b0c, Counter: 0x1234},
 			pattern(0x80, 18),
 		}, parseSealed),
 		with(Frame{
 			Name: "data-long", Go: "DataHeader", Layer: LayerDatagram, Type: TypeData,
-			Page: "data", Min: DataHeaderLong, Max: MaxDatagram, Open: true,
+			Page: "data", Min: DataHeaderLong + TagSize, Max: MaxDatagram, Open: true,
 		}, sealed{
 			DataHeader{TypeData, 3, true, true, 0x0a0b0c, 0x12345678},
 			pattern(0x80, 22),
 		}, parseSealed),
 		with(Frame{
 			Name: "link", Go: "DataHeader", Layer: LayerDatagram, Type: TypeLink,
-			Page: "link", Min: DataHeaderShort, Max: MaxDatagram, Open: true,
+			Page: "link", Min: MinDataSize, Max: MaxDatagram, Open: true,
 		}, sealed{
 			DataHeader{Type: TypeLink, Flag: true, Label: 0x010203, Counter: 7},
 			pattern(0x80, TagSize),

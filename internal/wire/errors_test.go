@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire_test
+
+import (
+	"errors"
+	"testing"
+
+	"staex/internal/wire"
+)
+
+// put returns a change that overwrites bytes at an offset.
+func put(offset int, value ...byte) func([]byte) []byte {
+	return func(b []byte) []byte {
+		copy(b[offset:], value)
+		return b
+	}
+}
+
+// grow returns a change that adds n zero bytes.
+func grow(n int) func([]byte) []byte {
+	return func(b []byte) []byte { return append(b, make([]byte, n)...) }
+}
+
+func TestAWrongFieldIsNamedInTheError(t *testing.T) {
+	tests := []struct {
+		frame  string
+		change func([]byte) []byte
+		field  string
+		want   error
+	}{
+		{"hello1", put(0, 0x31), "type", wire.ErrBadType},
+		{"hello1", put(0, 0x40), "type", wire.ErrBadType},
+		{"hello1", put(4, 2), "version", wire.ErrBadVersion},
+		{"hello1", put(5, 1), "zero", wire.ErrBadPadding},
+		{"hello1", put(479, 1), "padding", wire.ErrBadPadding},
+		{"hello1", func(b []byte) []byte { return b[:511] }, "size", wire.ErrShort},
+		{"hello1", grow(941), "size", wire.ErrBadLength},
+		{"hello2", put(0, 0x4f), "type", wire.ErrBadType},
+		{"hello2", put(4, 1), "zero", wire.ErrBadPadding},
+		{"hello2", put(127, 1), "padding", wire.ErrBadPadding},
+		{"hello2", put(8, 0, 119), "noise", wire.ErrShort},
+		{"hello2", put(8, 0xff, 0xff), "noise", wire.ErrBadLength},
+		{"hello2", grow(wire.MaxDatagram), "size", wire.ErrBadLength},
+		{"hello3", put(0, 0x58), "type", wire.ErrBadType},
+		{"hello3", grow(wire.MaxDatagram), "noise", wire.ErrBadLength},
+		{"cookie", put(0, 0x61), "type", wire.ErrBadType},
+		{"path-handshake", put(0, 0x60), "type", wire.ErrBadType},
+		{"path-handshake", put(4, 2), "stage", wire.ErrBadValue},
+		{"path-handshake", put(4, 5), "stage", wire.ErrBadValue},
+		{"path-handshake", grow(wire.MaxDatagram), "body", wire.ErrBadLength},
+		{"control", put(9, 0xff, 0xff), "body", wire.ErrBadLength},
+		{"control", put(9, 0, 7), "body", wire.ErrShort},
+		{"control", put(0, 0, 0, 0, 0), "end", wire.ErrTrailing},
+		{"session", put(0, 0x08), "context", wire.ErrBadValue},
+		{"session", put(1, 0), "type", wire.ErrBadType},
+		{"session", grow(wire.MaxDatagram), "body", wire.ErrBadLength},
+		{"record", put(0, 0, 0), "record", wire.ErrBadLength},
+		{"record", put(0, 1, 65), "record", wire.ErrBadLength},
+		{"record", put(22, 1, 65), "certificate", wire.ErrBadLength},
+		{"record", put(34, 1, 129), "network certificate", wire.ErrBadLength},
+		{"path", put(40, 0), "kind", wire.ErrBadValue},
+		{"path", put(40, 4), "kind", wire.ErrBadValue},
+		{"path", put(47, 2, 1), "body", wire.ErrBadLength},
+		{"path-probe", put(49, 17), "trail", wire.ErrBadLength},
+		{"path-probe", put(40, 1), "trail", wire.ErrBadLength},
+		{"path-ok", put(13, 2, 1), "body", wire.ErrBadLength},
+		{"path-ok", put(63, 17), "trail", wire.ErrBadLength},
+		{"path-no", put(8, 0), "reason", wire.ErrBadValue},
+		{"up", put(0, 17), "keys", wire.ErrBadLength},
+		{"slot-ok", put(2, 255), "slots", wire.ErrBadValue},
+		{"slot-ok", grow(256), "slots", wire.ErrBadLength},
+		{"slot-unknown", put(0, 255), "slots", wire.ErrBadValue},
+		{"offer", put(16, 0, 0), "certificate", wire.ErrBadLength},
+		{"accept", put(8, 1, 65), "certificate", wire.ErrBadLength},
+		{"accept", put(34, 0, 141), "node certificate", wire.ErrBadLength},
+		{"reject", put(8, 0), "reason", wire.ErrBadValue},
+		{"switch", put(40, 0), "state", wire.ErrBadValue},
+		{"switch", put(40, 4), "state", wire.ErrBadValue},
+		{"hello", put(0, 0, 141), "node certificate", wire.ErrBadLength},
+		{"link-payload", put(45, 17), "parents", wire.ErrBadLength},
+		{"xk-payload", put(1, 0, 141), "node certificate", wire.ErrBadLength},
+	}
+	for _, tt := range tests {
+		t.Run(tt.frame+" "+tt.field, func(t *testing.T) {
+			for _, f := range wire.Frames {
+				if f.Name != tt.frame {
+					continue
+				}
+				var wrong *wire.FieldError
+				err := f.Parse(tt.change(f.Sample()))
+				if !errors.As(err, &wrong) {
+					t.Fatalf("error %v, want a FieldError", err)
+				}
+				if wrong.Field != tt.field || !errors.Is(err, tt.want) {
+					t.Errorf("error %v, want %s: %v", err, tt.field, tt.want)
+				}
+				return
+			}
+			t.Fatal("no such frame")
+		})
+	}
+}
+
+func TestAnErrorReadsAsOneSentence(t *testing.T) {
+	_, err := wire.ParsePathNo([]byte{1, 2, 3})
+	const want = "parse path-no: id: input too short"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestAReasonFromTheFutureStillRefuses(t *testing.T) {
+	no, err := wire.ParsePathNo(wire.PathNo{ID: id, Reason: 77}.Append(nil))
+	if err != nil || no.Reason != 77 {
+		t.Errorf("got %v, %v", no, err)
+	}
+	reject, err := wire.ParseReject(wire.Reject{ID: id, Reason: 77}.Append(nil))
+	if err != nil || reject.Reason != 77 {
+		t.Errorf("got %v, %v", reject, err)
+	}
+}

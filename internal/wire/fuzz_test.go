@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"staex/internal/wire"
+)
+
+// fuzzType fuzzes the parser of a Go type. The seeds are its samples, every truncation
+// and extension of them, and every byte set to the values at which parsers branch.
+func fuzzType(f *testing.F, name string) {
+	f.Helper()
+	var frame wire.Frame
+	for _, candidate := range wire.Frames {
+		if candidate.Go != name {
+			continue
+		}
+		frame = candidate
+		for _, seed := range seeds(candidate.Sample()) {
+			f.Add(seed)
+		}
+	}
+	if frame.Recode == nil {
+		f.Fatalf("no frame has the type %s", name)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		got, err := frame.Recode(b)
+		switch {
+		case !bytes.Equal(b, before):
+			t.Error("parsing changed the input")
+		case err != nil && !isSentinel(err):
+			t.Errorf("unknown error %v", err)
+		case err == nil && !bytes.Equal(got, b):
+			t.Errorf("encodes to % x", got)
+		}
+	})
+}
+
+// seeds returns the inputs made of one sample. Long samples are not varied beyond their
+// first bytes, where their fields are.
+func seeds(sample []byte) [][]byte {
+	const varied = 64
+	all := [][]byte{
+		sample, append(bytes.Clone(sample), 0xff),
+		append(bytes.Clone(sample), make([]byte, wire.MaxDatagram)...),
+	}
+	for n := range min(len(sample), varied) {
+		all = append(all, sample[:n], sample[:len(sample)-1-n])
+		for _, value := range []byte{0, 1, 5, 0xff} {
+			changed := bytes.Clone(sample)
+			changed[n] = value
+			all = append(all, changed)
+		}
+	}
+	slices.SortFunc(all, bytes.Compare)
+	return slices.CompactFunc(all, bytes.Equal)
+}
+
+func FuzzDataHeader(f *testing.F)     { fuzzType(f, "DataHeader") }
+func FuzzHello1(f *testing.F)         { fuzzType(f, "Hello1") }
+func FuzzHello2(f *testing.F)         { fuzzType(f, "Hello2") }
+func FuzzHello3(f *testing.F)         { fuzzType(f, "Hello3") }
+func FuzzCookie(f *testing.F)         { fuzzType(f, "Cookie") }
+func FuzzPathHandshake(f *testing.F)  { fuzzType(f, "PathHandshake") }
+func FuzzKeepAlive(f *testing.F)      { fuzzType(f, "KeepAlive") }
+func FuzzControlHeader(f *testing.F)  { fuzzType(f, "ControlHeader") }
+func FuzzSessionMessage(f *testing.F) { fuzzType(f, "SessionMessage") }
+func FuzzRecord(f *testing.F)         { fuzzType(f, "Record") }
+func FuzzPath(f *testing.F)           { fuzzType(f, "Path") }
+func FuzzPathOK(f *testing.F)         { fuzzType(f, "PathOK") }
+func FuzzPathNo(f *testing.F)         { fuzzType(f, "PathNo") }
+func FuzzUnknown(f *testing.F)        { fuzzType(f, "Unknown") }
+func FuzzGone(f *testing.F)           { fuzzType(f, "Gone") }
+func FuzzBye(f *testing.F)            { fuzzType(f, "Bye") }
+func FuzzWant(f *testing.F)           { fuzzType(f, "Want") }
+func FuzzUp(f *testing.F)             { fuzzType(f, "Up") }
+func FuzzConfirm(f *testing.F)        { fuzzType(f, "Confirm") }
+func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
+func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }
+func FuzzOffer(f *testing.F)          { fuzzType(f, "Offer") }
+func FuzzAccept(f *testing.F)         { fuzzType(f, "Accept") }
+func FuzzReject(f *testing.F)         { fuzzType(f, "Reject") }
+func FuzzPending(f *testing.F)        { fuzzType(f, "Pending") }
+func FuzzSwitch(f *testing.F)         { fuzzType(f, "Switch") }
+func FuzzSwitchOK(f *testing.F)       { fuzzType(f, "SwitchOK") }
+func FuzzClose(f *testing.F)          { fuzzType(f, "Close") }
+func FuzzHello(f *testing.F)          { fuzzType(f, "Hello") }
+func FuzzLinkPayload(f *testing.F)    { fuzzType(f, "LinkPayload") }
+func FuzzXKPayload(f *testing.F)      { fuzzType(f, "XKPayload") }

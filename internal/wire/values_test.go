@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wire_test
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"staex/internal/ident"
+	"staex/internal/wire"
+)
+
+func run(first byte, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = first + byte(i)
+	}
+	return b
+}
+
+func keys(n int) []ident.NodeID {
+	list := make([]ident.NodeID, n)
+	for i := range list {
+		list[i] = ident.NodeID(run(byte(i+1), wire.KeySize))
+	}
+	return list
+}
+
+// slots returns n slots without the one that means none.
+func slots(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i % 255)
+	}
+	return b
+}
+
+type appender interface{ Append(dst []byte) []byte }
+
+// same encodes and parses v, which must come back whole, after what dst held before.
+func same[T appender](v T, parse func([]byte) (T, error)) func(t *testing.T) int {
+	return func(t *testing.T) int {
+		t.Helper()
+		prefix := []byte("before")
+		b := v.Append(bytes.Clone(prefix))
+		if !bytes.HasPrefix(b, prefix) {
+			t.Errorf("Append changed what was there before: % x", b)
+		}
+		b = b[len(prefix):]
+		got, err := parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(v, got); diff != "" {
+			t.Errorf("parsed value differs (-want +got):\n%s", diff)
+		}
+		return len(b)
+	}
+}
+
+var (
+	id       = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
+	key      = ident.NodeID(run(7, wire.KeySize))
+	endpoint = run(1, wire.MaxEndpointCert)
+	node     = run(2, wire.MaxNodeCert)
+	network  = run(3, wire.MaxNetworkCert)
+	body     = run(4, wire.MaxPathBody)
+	mac      = [wire.MACSize]byte(run(5, wire.MACSize))
+)
+
+func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
+	const label = wire.MaxLabel
+	largest := map[string]func(t *testing.T) int{
+		"hello1": same(wire.Hello1{
+			Version: wire.Version, Label: label, Noise: run(9, wire.Hello1Noise),
+			Mac1: mac, Mac2: mac, Size: wire.MaxHello1,
+		}, wire.ParseHello1),
+		"hello2": same(wire.Hello2{
+			To: label, Label: 1, Size: wire.MaxDatagram, Noise: run(9, wire.MaxHello2Noise),
+		}, wire.ParseHello2),
+		"hello3": same(wire.Hello3{
+			To: label, Noise: run(9, wire.MaxHello3Noise),
+		}, wire.ParseHello3),
+		"cookie": same(wire.Cookie{
+			To: label, Nonce: [24]byte(run(1, 24)), Sealed: [32]byte(run(9, 32)),
+		}, wire.ParseCookie),
+		"path-handshake": same(wire.PathHandshake{
+			Label: label, Stage: wire.StageNoise3, Body: run(9, wire.MaxPathHandshakeBody),
+		}, wire.ParsePathHandshake),
+		"keep-alive-digest": same(wire.KeepAlive{
+			HasDigest: true, Digest: math.MaxUint32,
+		}, wire.ParseKeepAlive),
+		"record": same(wire.Record{
+			Record: run(9, wire.MaxRecord), NodeCert: endpoint, NetworkCert: network,
+		}, wire.ParseRecord),
+		"path": same(wire.Path{
+			Dest: key, ID: id, Kind: wire.PathResume, Hops: 255, Back: label,
+			Size: math.MaxUint16, Body: body,
+		}, wire.ParsePath),
+		"path-probe": same(wire.Path{
+			Dest: key, ID: id, Kind: wire.PathProbe, Hops: 1, Back: label,
+			Size: 1200, Body: body, Trail: keys(wire.MaxTrail),
+		}, wire.ParsePath),
+		"path-ok": same(wire.PathOK{
+			ID: id, Label: label, Size: 1300, Body: body, Trail: keys(wire.MaxTrail),
+		}, wire.ParsePathOK),
+		"path-no": same(wire.PathNo{ID: id, Reason: 255}, wire.ParsePathNo),
+		"unknown": same(wire.Unknown{Label: label}, wire.ParseUnknown),
+		"gone":    same(wire.Gone{Key: key, Seq: math.MaxUint64}, wire.ParseGone),
+		"bye":     same(wire.Bye{}, wire.ParseBye),
+		"want":    same(wire.Want{}, wire.ParseWant),
+		"up":      same(wire.Up{Keys: keys(wire.MaxParents)}, wire.ParseUp),
+		"confirm": same(wire.Confirm{}, wire.ParseConfirm),
+		"slot-ok": same(wire.SlotOK{Slots: slots(wire.MaxSlots)}, wire.ParseSlotOK),
+		"slot-unknown": same(wire.SlotUnknown{
+			Slots: slots(wire.MaxSlots),
+		}, wire.ParseSlotUnknown),
+		"offer": same(wire.Offer{
+			ID: id, Expires: math.MaxUint32, Seq: 5, Cert: endpoint, Network: network,
+		}, wire.ParseOffer),
+		"accept": same(wire.Accept{
+			ID: id, Cert: endpoint, Node: node, Network: network,
+		}, wire.ParseAccept),
+		"reject":  same(wire.Reject{ID: id, Reason: 255}, wire.ParseReject),
+		"pending": same(wire.Pending{ID: id}, wire.ParsePending),
+		"switch": same(wire.Switch{
+			ID: id, Tunnel: key, State: wire.SwitchDeleted, Seq: 6,
+		}, wire.ParseSwitch),
+		"switch-ok": same(wire.SwitchOK{ID: id}, wire.ParseSwitchOK),
+		"close":     same(wire.Close{}, wire.ParseClose),
+		"hello":     same(wire.Hello{Node: node, Network: network}, wire.ParseHello),
+		"link-payload": same(wire.LinkPayload{
+			Flags: 255, KeepAlive: 1200, Size: 1452, NodeCert: node, NetworkCert: network,
+			Parents: keys(wire.MaxParents),
+		}, wire.ParseLinkPayload),
+		"xk-payload": same(wire.XKPayload{
+			Flags: wire.FlagAES, NodeCert: node, NetworkCert: network,
+		}, wire.ParseXKPayload),
+	}
+	eachFrame(t, func(t *testing.T, f wire.Frame) {
+		check, ok := largest[f.Name]
+		if !ok {
+			switch f.Go {
+			case "DataHeader", "ControlHeader", "SessionMessage", "KeepAlive", "PathHandshake":
+				t.Skip("has a test of its own")
+			}
+			t.Fatal("this test lacks the largest value")
+		}
+		if n := check(t); n != f.Max {
+			t.Errorf("encodes to %d bytes, the table says at most %d", n, f.Max)
+		}
+	})
+}
+
+func TestTheLargestCertificatesFitTheirFields(t *testing.T) {
+	if ident.NodeCertSize > wire.MaxNodeCert ||
+		ident.MaxEndpointCertSize > wire.MaxEndpointCert ||
+		ident.NodeCertSize > wire.MaxEndpointCert ||
+		ident.MaxNetworkCertSize > wire.MaxNetworkCert {
+		t.Error("a certificate may be larger than the field that carries it")
+	}
+}
+
+func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
+	hello1 := wire.Hello1{
+		Version: 1, Noise: run(0, wire.Hello1Noise), Size: wire.MinHello1,
+	}
+	short, small, large := hello1, hello1, hello1
+	short.Noise = short.Noise[1:]
+	small.Size = wire.MinHello1 - 1
+	large.Size = wire.MaxHello1 + 1
+	long := make([]byte, wire.MaxDatagram)
+	values := map[string]appender{
+		"hello1 noise":        short,
+		"hello1 small":        small,
+		"hello1 large":        large,
+		"hello2 noise":        wire.Hello2{Noise: long},
+		"hello2 size":         wire.Hello2{Size: wire.MaxDatagram + 1},
+		"hello3 noise":        wire.Hello3{Noise: long},
+		"path-handshake body": wire.PathHandshake{Stage: wire.StageNoise3, Body: long},
+		"record empty":        wire.Record{},
+		"record long":         wire.Record{Record: long},
+		"record certificate":  wire.Record{Record: id[:], NodeCert: long},
+		"record network":      wire.Record{Record: id[:], NetworkCert: long},
+		"path body":           wire.Path{Kind: wire.PathHello, Body: long},
+		"path trail of hello": wire.Path{Kind: wire.PathHello, Trail: keys(1)},
+		"path trail":          wire.Path{Kind: wire.PathProbe, Trail: keys(17)},
+		"path-ok body":        wire.PathOK{Body: long},
+		"path-ok trail":       wire.PathOK{Trail: keys(17)},
+		"up keys":             wire.Up{Keys: keys(17)},
+		"slot-ok none":        wire.SlotOK{},
+		"slot-unknown many":   wire.SlotUnknown{Slots: long},
+		"offer empty":         wire.Offer{},
+		"offer network":       wire.Offer{Cert: id[:], Network: long},
+		"accept empty":        wire.Accept{},
+		"accept node":         wire.Accept{Cert: id[:], Node: long},
+		"hello node":          wire.Hello{Node: long},
+		"link-payload":        wire.LinkPayload{Parents: keys(17)},
+		"xk-payload":          wire.XKPayload{NetworkCert: long},
+	}
+	for name, v := range values {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			v.Append(nil)
+		})
+	}
+}
+
+// Parsed bytes must be the input's own, and an append to them must not run on into the
+// field behind.
+func TestParsedSlicesAliasTheInputAndEndThere(t *testing.T) {
+	accept := wire.Accept{ID: id, Cert: endpoint, Node: node, Network: network}
+	b := accept.Append(nil)
+	a, err := wire.ParseAccept(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &a.Cert[0] != &b[10] {
+		t.Error("the certificate was copied")
+	}
+	for _, field := range [][]byte{a.Cert, a.Node, a.Network} {
+		if cap(field) != len(field) {
+			t.Errorf("a field of %d bytes has a capacity of %d", len(field), cap(field))
+		}
+	}
+}
