@@ -20,7 +20,7 @@ const (
 	BadType      // frame type that this version does not know
 	UnknownLabel // label for which there is no row
 	WrongSource  // known label, but not from the address its link lives at
-	BadMAC       // a hop MAC, mac1, mac2 or hello MAC that does not verify
+	BadMac       // a hop MAC, mac1, mac2 or hello MAC that does not verify
 	Stranger     // datagram from an address without a link that starts no handshake
 
 	Replay      // counter seen before, or older than the replay window
@@ -73,7 +73,7 @@ var names = [Count]string{
 	BadType:      "bad-type",
 	UnknownLabel: "unknown-label",
 	WrongSource:  "wrong-source",
-	BadMAC:       "bad-mac",
+	BadMac:       "bad-mac",
 	Stranger:     "stranger",
 
 	Replay:      "replay",

@@ -46,6 +46,9 @@ const (
 	contextECN      = 6      // shift
 )
 
+// KindOf returns the kind that a context byte, the first byte of a plaintext, says.
+func KindOf(b0 uint8) Kind { return Kind(b0 >> contextKind & 7) }
+
 // Compact is what is left of an inner packet's headers. Which fields count depends on Kind; the
 // others must be zero for Append and Decode to be each other's inverse. The zero value is the
 // header of a session message.
@@ -95,11 +98,11 @@ func (c *Compact) Elide(v *View, p []byte) drop.Reason {
 			c.Kind = KindFull
 		}
 	default:
-		if !v.isEcho() {
+		if !v.IsEcho() {
 			return drop.ICMPType
 		}
 		c.Kind, c.EchoID, c.EchoSeq = KindEcho, v.EchoID, v.EchoSeq
-		c.Reply = v.ICMPType == echoReply4 || v.ICMPType == echoReply6
+		c.Reply = v.IsEchoReply()
 	}
 	return drop.None
 }
@@ -199,7 +202,7 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		return 0, drop.Short
 	}
 	b0 := b[0]
-	c.ECN, c.Kind, c.V6 = b0>>contextECN, Kind(b0>>contextKind&7), b0&contextV6 != 0
+	c.ECN, c.Kind, c.V6 = b0>>contextECN, KindOf(b0), b0&contextV6 != 0
 	switch c.Kind {
 	case KindControl:
 		if b0 != 0 {

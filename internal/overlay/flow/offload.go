@@ -14,8 +14,8 @@ const OffloadSize = 10
 
 // Values of Offload.Flags and Offload.GSOType (virtio 1.2, section 5.1.6).
 const (
-	NeedsCsum = 1 // the checksum field holds the pseudo-header sum only
-	DataValid = 2 // the device has verified the checksum
+	NeedsChecksum = 1 // the checksum field holds the pseudo-header sum only
+	DataValid     = 2 // the device has verified the checksum
 
 	GSONone  = 0
 	GSOTCPv4 = 1
@@ -59,7 +59,7 @@ func ParseOffload(b []byte) (Offload, drop.Reason) {
 		return o, drop.None
 	case GSOTCPv4, GSOTCPv6, GSOUDP, GSOTCPv4 | GSOECN, GSOTCPv6 | GSOECN:
 		// A super-packet whose checksum is not left open cannot be cut into right segments.
-		if o.GSOSize == 0 || o.Flags&NeedsCsum == 0 {
+		if o.GSOSize == 0 || o.Flags&NeedsChecksum == 0 {
 			return Offload{}, drop.BadOffload
 		}
 		return o, drop.None
@@ -78,11 +78,11 @@ func (o Offload) Put(b []byte) {
 }
 
 // Partial reports whether the packet's checksum field holds only the pseudo-header sum.
-func (o Offload) Partial() bool { return o.Flags&NeedsCsum != 0 }
+func (o Offload) Partial() bool { return o.Flags&NeedsChecksum != 0 }
 
 // Vouched reports whether the device answers for the transport checksum, so that View.ChecksumOK
 // need not and, when Partial, must not be asked.
-func (o Offload) Vouched() bool { return o.Flags&(NeedsCsum|DataValid) != 0 }
+func (o Offload) Vouched() bool { return o.Flags&(NeedsChecksum|DataValid) != 0 }
 
 // Check compares the header with the packet it came with and gives drop.BadOffload if the two
 // disagree on the transport protocol or on where the checksum is.
@@ -126,7 +126,7 @@ func RebuildOffload(c *Compact, payload, segSize, segs int) Offload {
 	if c.V6 {
 		start = ip6HeaderLen
 	}
-	o := Offload{Flags: NeedsCsum, CsumStart: uint16(start), CsumOffset: udpCsumOffset}
+	o := Offload{Flags: NeedsChecksum, CsumStart: uint16(start), CsumOffset: udpCsumOffset}
 	if c.Kind != KindUDP {
 		o.CsumOffset = tcpCsumOffset
 	}

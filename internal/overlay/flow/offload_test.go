@@ -19,15 +19,15 @@ var offloads = []struct {
 	{"plain", "00 00 0000 0000 0000 0000", drop.None, flow.Offload{}},
 	{"verified", "02 00 0000 0000 0000 0000", drop.None, flow.Offload{Flags: flow.DataValid}},
 	{"TCP on IPv4", "01 01 3400 a805 1400 1000", drop.None, flow.Offload{
-		Flags: flow.NeedsCsum, GSOType: flow.GSOTCPv4, HdrLen: 52, GSOSize: 1448,
+		Flags: flow.NeedsChecksum, GSOType: flow.GSOTCPv4, HdrLen: 52, GSOSize: 1448,
 		CsumStart: 20, CsumOffset: 16,
 	}},
 	{"TCP on IPv6 with CWR", "01 84 4800 a805 2800 1000", drop.None, flow.Offload{
-		Flags: flow.NeedsCsum, GSOType: flow.GSOTCPv6 | flow.GSOECN, HdrLen: 72, GSOSize: 1448,
+		Flags: flow.NeedsChecksum, GSOType: flow.GSOTCPv6 | flow.GSOECN, HdrLen: 72, GSOSize: 1448,
 		CsumStart: 40, CsumOffset: 16,
 	}},
 	{"UDP", "01 05 1c00 b004 1400 0600", drop.None, flow.Offload{
-		Flags: flow.NeedsCsum, GSOType: flow.GSOUDP, HdrLen: 28, GSOSize: 1200,
+		Flags: flow.NeedsChecksum, GSOType: flow.GSOUDP, HdrLen: 28, GSOSize: 1200,
 		CsumStart: 20, CsumOffset: 6,
 	}},
 	{"UDP fragments", "01 03 1c00 b004 1400 0600", drop.BadOffload, flow.Offload{}},
@@ -66,7 +66,7 @@ func TestAnOffloadHeaderMustFitItsPacket(t *testing.T) {
 	tcp6 := tcp4()
 	tcp6.v6, tcp6.src, tcp6.dst = true, lease6[0], lease6[1]
 	sum := func(start, offset uint16) flow.Offload {
-		return flow.Offload{Flags: flow.NeedsCsum, CsumStart: start, CsumOffset: offset}
+		return flow.Offload{Flags: flow.NeedsChecksum, CsumStart: start, CsumOffset: offset}
 	}
 	cases := []struct {
 		name string
@@ -118,18 +118,18 @@ func TestARebuiltPacketLeavesItsChecksumToTheDevice(t *testing.T) {
 	}{
 		{"echo", flow.Compact{Kind: flow.KindEcho}, 1, flow.Offload{}},
 		{"one UDP packet", flow.Compact{Kind: flow.KindUDP}, 1, flow.Offload{
-			Flags: flow.NeedsCsum, CsumStart: 20, CsumOffset: 6,
+			Flags: flow.NeedsChecksum, CsumStart: 20, CsumOffset: 6,
 		}},
 		{"one TCP packet with CWR",
 			flow.Compact{Kind: flow.KindFull, V6: true, Flags: flow.FlagCWR}, 1,
-			flow.Offload{Flags: flow.NeedsCsum, CsumStart: 40, CsumOffset: 16}},
+			flow.Offload{Flags: flow.NeedsChecksum, CsumStart: 40, CsumOffset: 16}},
 		{"many with CWR", flow.Compact{Kind: flow.KindTCP, V6: true, Flags: flow.FlagCWR}, 3,
 			flow.Offload{
-				Flags: flow.NeedsCsum, GSOType: flow.GSOTCPv6 | flow.GSOECN, HdrLen: 60,
+				Flags: flow.NeedsChecksum, GSOType: flow.GSOTCPv6 | flow.GSOECN, HdrLen: 60,
 				GSOSize: 100, CsumStart: 40, CsumOffset: 16,
 			}},
 		{"many UDP packets", flow.Compact{Kind: flow.KindUDP, V6: true}, 3, flow.Offload{
-			Flags: flow.NeedsCsum, GSOType: flow.GSOUDP, HdrLen: 48, GSOSize: 100,
+			Flags: flow.NeedsChecksum, GSOType: flow.GSOUDP, HdrLen: 48, GSOSize: 100,
 			CsumStart: 40, CsumOffset: 6,
 		}},
 	} {

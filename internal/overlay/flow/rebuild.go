@@ -39,7 +39,7 @@ func HeaderLen(c *Compact) int {
 
 // PutHeaders writes IP and transport headers for payload following bytes into
 // dst[:HeaderLen(c)]. Headers and payload together must not exceed 65,535 bytes. The checksum
-// field of UDP and TCP gets the pseudo-header sum that NeedsCsum stands for; FinishChecksum
+// field of UDP and TCP gets the pseudo-header sum that NeedsChecksum stands for; FinishChecksum
 // completes it where no device does. That of an echo is zero until PutEcho is called with the
 // whole packet.
 func PutHeaders(dst []byte, c *Compact, e Ends, payload int) {

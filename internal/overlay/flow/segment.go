@@ -16,14 +16,12 @@ func SegmentFlags(flags uint16, i, n int) uint16 {
 }
 
 // Join adds the packet of next to the super-packet that c describes, which carries sofar payload
-// bytes, and reports whether that was possible. It was if cutting the result up again gives both
-// back: same flow and, for TCP, the following sequence number with everything else equal. FIN or
-// PSH close a super-packet. Sizes are the caller's to compare: only the last segment may be
-// shorter, and an empty one cannot be joined.
+// bytes, and reports whether that was possible: whether cutting the result up again gives both
+// back. For TCP that takes the following sequence number with everything else equal; FIN or PSH
+// close a super-packet. The caller has seen that both belong to one flow, however each was named,
+// and compares the sizes: only the last segment may be shorter, and an empty one never joins.
 func (c *Compact) Join(next *Compact, sofar int) bool {
-	if c.Kind != next.Kind || c.V6 != next.V6 || c.ECN != next.ECN || c.DSCP != next.DSCP ||
-		c.Announce != next.Announce || c.Slot != next.Slot || c.Target != next.Target ||
-		c.Port != next.Port {
+	if c.Kind != next.Kind || c.V6 != next.V6 || c.ECN != next.ECN || c.DSCP != next.DSCP {
 		return false
 	}
 	if c.Kind == KindUDP {

@@ -127,7 +127,9 @@ func (s *ClientSlots) take(now time.Duration) (uint8, bool) {
 		s.retry = quiet // uses only move forward, so nothing can be quiet sooner
 		return 0, false
 	}
+	// The flow that had the number may still hear from the server, by announcement.
 	delete(s.byFlow, s.slots[oldest].flow.key())
+	s.loose.touch(s.slots[oldest].flow)
 	return uint8(oldest), true
 }
 
@@ -171,8 +173,8 @@ func (s *ClientSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flo
 	return s.slots[slot].flow, true
 }
 
-// Heard reports whether f, announced by the server, is a flow that this client opened and still
-// remembers; nothing else may come in.
+// Heard reports whether f, announced by the server at now, is a flow that this client opened and
+// still remembers; nothing else may come in.
 func (s *ClientSlots) Heard(now time.Duration, f Flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

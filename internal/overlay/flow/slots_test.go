@@ -225,6 +225,7 @@ func (c *naiveClient) get(now time.Duration, f flow.Flow) (uint8, bool) {
 		c.loose = touch(c.loose, f)
 		return flow.NoSlot, true
 	}
+	c.loose = touch(c.loose, c.slots[best].f)
 	c.slots[best] = naiveSlot{f: f, used: now}
 	c.loose = forget(c.loose, f)
 	return uint8(best), true

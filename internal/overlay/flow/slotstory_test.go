@@ -107,7 +107,9 @@ func (s *story) toServer(g frame) {
 
 func (s *story) toClient(g frame) {
 	if g.announce {
-		s.client.Heard(g.at, g.truth)
+		if !s.client.Heard(g.at, g.truth) {
+			s.t.Fatalf("at %v the client has forgotten %v", g.at, g.truth)
+		}
 		return
 	}
 	got, ok := s.client.Lookup(g.at, g.slot, flow.ProtoUDP, false)

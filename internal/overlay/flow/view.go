@@ -173,19 +173,21 @@ func (v *View) parseICMP(p []byte) drop.Reason {
 	}
 	v.ICMPType, v.ICMPCode = t[0], t[1]
 	v.Payload = v.Transport + echoHeaderLen
-	if v.isEcho() {
+	if v.IsEcho() {
 		v.EchoID, v.EchoSeq = binary.BigEndian.Uint16(t[4:]), binary.BigEndian.Uint16(t[6:])
 	}
 	return drop.None
 }
 
-// isEcho reports whether an ICMP packet is an echo request or reply.
-func (v *View) isEcho() bool {
-	if v.ICMPCode != 0 {
-		return false
-	}
-	if v.V6 {
-		return v.ICMPType == echoRequest6 || v.ICMPType == echoReply6
-	}
-	return v.ICMPType == echoRequest4 || v.ICMPType == echoReply4
+// IsEcho reports whether the packet is an ICMP echo request or reply.
+func (v *View) IsEcho() bool {
+	return v.IsEchoReply() || v.ICMPCode == 0 &&
+		(v.Proto == ProtoICMP && v.ICMPType == echoRequest4 ||
+			v.Proto == ProtoICMPv6 && v.ICMPType == echoRequest6)
+}
+
+// IsEchoReply reports whether the packet is an ICMP echo reply.
+func (v *View) IsEchoReply() bool {
+	return v.ICMPCode == 0 && (v.Proto == ProtoICMP && v.ICMPType == echoReply4 ||
+		v.Proto == ProtoICMPv6 && v.ICMPType == echoReply6)
 }
