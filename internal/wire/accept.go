@@ -45,7 +45,7 @@ func (a Accept) Append(dst []byte) []byte {
 func ParseAccept(b []byte) (Accept, error) {
 	c := cursor{frame: "accept", b: b}
 	a := Accept{
-		ID:      c.id8("id"),
+		ID:      c.id(),
 		Cert:    c.sized("certificate", 1, MaxEndpointCert),
 		Node:    c.sized("node certificate", 0, MaxNodeCert),
 		Network: c.sized("network certificate", 0, MaxNetworkCert),

@@ -72,8 +72,8 @@ func (c *cursor) label(field string) Label {
 	return 0
 }
 
-func (c *cursor) id8(field string) (id [8]byte) {
-	copy(id[:], c.take(field, len(id)))
+func (c *cursor) id() (id [8]byte) {
+	copy(id[:], c.take("id", len(id)))
 	return id
 }
 
@@ -177,8 +177,8 @@ func appendSized(dst []byte, field string, b []byte, most int) []byte {
 	return append(dst, b...)
 }
 
-func appendKeys(dst []byte, field string, keys []ident.NodeID, most int) []byte {
-	mustFit(field, len(keys), 0, most)
+func appendKeys(dst []byte, field string, keys []ident.NodeID) []byte {
+	mustFit(field, len(keys), 0, maxKeys)
 	dst = append(dst, byte(len(keys)))
 	for i := range keys {
 		dst = append(dst, keys[i][:]...)

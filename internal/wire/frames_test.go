@@ -28,14 +28,6 @@ func isSentinel(err error) bool {
 	return slices.ContainsFunc(sentinels, func(s error) bool { return errors.Is(err, s) })
 }
 
-// eachFrame runs a subtest for every frame of the table.
-func eachFrame(t *testing.T, test func(t *testing.T, f wire.Frame)) {
-	t.Helper()
-	for _, f := range wire.Frames {
-		t.Run(f.Name, func(t *testing.T) { test(t, f) })
-	}
-}
-
 func goldenPath(f wire.Frame) string { return filepath.Join("testdata", f.Name+".hex") }
 
 // readGolden reads a file of hexadecimal digits with comments after '#'.
@@ -71,15 +63,17 @@ func writeGolden(t *testing.T, f wire.Frame) {
 }
 
 func TestEverySampleEncodesToItsGoldenBytes(t *testing.T) {
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		if *update {
-			writeGolden(t, f)
-		}
-		want := readGolden(t, goldenPath(f))
-		if got := f.Sample(); !bytes.Equal(got, want) {
-			t.Errorf("encoded\n% x\ngolden\n% x", got, want)
-		}
-	})
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			if *update {
+				writeGolden(t, f)
+			}
+			want := readGolden(t, goldenPath(f))
+			if got := f.Sample(); !bytes.Equal(got, want) {
+				t.Errorf("encoded\n% x\ngolden\n% x", got, want)
+			}
+		})
+	}
 }
 
 func TestNoGoldenFileIsLeftBehind(t *testing.T) {
@@ -115,38 +109,42 @@ func TestNamesAreUniqueAndTypesAreNotReused(t *testing.T) {
 }
 
 func TestDecodingAndEncodingAgainGivesTheSameBytes(t *testing.T) {
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		b := f.Sample()
-		got, err := f.Recode(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, b) {
-			t.Errorf("got\n% x\nwant\n% x", got, b)
-		}
-	})
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			b := f.Sample()
+			got, err := f.Recode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, b) {
+				t.Errorf("got\n% x\nwant\n% x", got, b)
+			}
+		})
+	}
 }
 
 // A frame that ends where its input ends cannot see that it was cut inside its last
 // field; it must then still have one encoding. All others must call the cut ErrShort.
 func TestEveryTruncationIsNoticedOrHarmless(t *testing.T) {
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		b := f.Sample()
-		for n := range b {
-			if f.Name == "keep-alive-digest" && n == 0 {
-				continue // this is the other keep-alive
-			}
-			got, err := f.Recode(b[:n:n])
-			switch {
-			case f.Open && n >= f.Min && err == nil:
-				if !bytes.Equal(got, b[:n]) {
-					t.Errorf("cut to %d: encodes to % x", n, got)
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			b := f.Sample()
+			for n := range b {
+				if f.Name == "keep-alive-digest" && n == 0 {
+					continue // this is the other keep-alive
 				}
-			case !errors.Is(err, wire.ErrShort):
-				t.Errorf("cut to %d: error %v, want ErrShort", n, err)
+				got, err := f.Recode(b[:n:n])
+				switch {
+				case f.Open && n >= f.Min && err == nil:
+					if !bytes.Equal(got, b[:n]) {
+						t.Errorf("cut to %d: encodes to % x", n, got)
+					}
+				case !errors.Is(err, wire.ErrShort):
+					t.Errorf("cut to %d: error %v, want ErrShort", n, err)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestEveryByteAfterTheEndIsNoticed(t *testing.T) {
@@ -154,67 +152,75 @@ func TestEveryByteAfterTheEndIsNoticed(t *testing.T) {
 		"hello1":     wire.ErrBadPadding, // the MACs move with the end
 		"keep-alive": wire.ErrShort,      // it becomes a part of a digest
 	}
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		if f.Open {
-			t.Skip("the last field takes all bytes there are")
-		}
-		want := wire.ErrTrailing
-		if err, ok := special[f.Name]; ok {
-			want = err
-		}
-		if err := f.Parse(append(f.Sample(), 0xff)); !errors.Is(err, want) {
-			t.Errorf("error %v, want %v", err, want)
-		}
-	})
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			if f.Open {
+				t.Skip("the last field takes all bytes there are")
+			}
+			want := wire.ErrTrailing
+			if err, ok := special[f.Name]; ok {
+				want = err
+			}
+			if err := f.Parse(append(f.Sample(), 0xff)); !errors.Is(err, want) {
+				t.Errorf("error %v, want %v", err, want)
+			}
+		})
+	}
 }
 
 // Whatever bit falls over, a frame either fails with a known error or is another frame
 // with one encoding.
 func TestEveryFlippedBitGivesAnErrorOrAnotherFrame(t *testing.T) {
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		b := f.Sample()
-		for i := range 8 * len(b) {
-			b[i/8] ^= 1 << (i % 8)
-			got, err := f.Recode(b)
-			switch {
-			case err != nil && !isSentinel(err):
-				t.Errorf("bit %d: unknown error %v", i, err)
-			case err == nil && !bytes.Equal(got, b):
-				t.Errorf("bit %d: encodes to % x", i, got)
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			b := f.Sample()
+			for i := range 8 * len(b) {
+				b[i/8] ^= 1 << (i % 8)
+				got, err := f.Recode(b)
+				switch {
+				case err != nil && !isSentinel(err):
+					t.Errorf("bit %d: unknown error %v", i, err)
+				case err == nil && !bytes.Equal(got, b):
+					t.Errorf("bit %d: encodes to % x", i, got)
+				}
+				b[i/8] ^= 1 << (i % 8)
 			}
-			b[i/8] ^= 1 << (i % 8)
-		}
-	})
+		})
+	}
 }
 
 func TestEveryLayerHasAName(t *testing.T) {
 	if got := wire.Layer(0).String(); got != "layer?" {
 		t.Errorf("no layer is called %q", got)
 	}
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		if f.Layer.String() == "layer?" {
-			t.Errorf("layer %d has no name", f.Layer)
-		}
-	})
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			if f.Layer.String() == "layer?" {
+				t.Errorf("layer %d has no name", f.Layer)
+			}
+		})
+	}
 }
 
 func TestEverySampleKeepsTheBoundsOfItsFrame(t *testing.T) {
-	eachFrame(t, func(t *testing.T, f wire.Frame) {
-		if n := len(f.Sample()); n < f.Min || n > f.Max {
-			t.Errorf("sample of %d bytes, want %d to %d", n, f.Min, f.Max)
-		}
-		alone := f.Max + f.Layer.Overhead()
-		switch f.Layer {
-		case wire.LayerControl, wire.LayerSession:
-			if long := alone + 2; long > wire.MinDatagram {
-				t.Errorf("a datagram of %d bytes, every path carries %d",
-					long, wire.MinDatagram)
+	for _, f := range wire.Frames {
+		t.Run(f.Name, func(t *testing.T) {
+			if n := len(f.Sample()); n < f.Min || n > f.Max {
+				t.Errorf("sample of %d bytes, want %d to %d", n, f.Min, f.Max)
 			}
-		case wire.LayerDatagram, wire.LayerLink, wire.LayerData:
-			if alone > wire.MaxDatagram {
-				t.Errorf("a datagram of %d bytes, at most %d", alone, wire.MaxDatagram)
+			alone := f.Max + f.Layer.Overhead()
+			switch f.Layer {
+			case wire.LayerControl, wire.LayerSession:
+				if long := alone + 2; long > wire.MinDatagram {
+					t.Errorf("a datagram of %d bytes, every path carries %d",
+						long, wire.MinDatagram)
+				}
+			case wire.LayerDatagram, wire.LayerLink, wire.LayerData:
+				if alone > wire.MaxDatagram {
+					t.Errorf("a datagram of %d bytes, at most %d", alone, wire.MaxDatagram)
+				}
+			case wire.LayerHandshake:
 			}
-		case wire.LayerHandshake:
-		}
-	})
+		})
+	}
 }

@@ -49,7 +49,7 @@ func (p LinkPayload) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, p.Size)
 	dst = appendSized(dst, "node certificate", p.NodeCert, MaxNodeCert)
 	dst = appendSized(dst, "network certificate", p.NetworkCert, MaxNetworkCert)
-	return appendKeys(dst, "parents", p.Parents, MaxParents)
+	return appendKeys(dst, "parents", p.Parents)
 }
 
 // ParseLinkPayload reads a whole payload. It does not look into the certificates.

@@ -51,7 +51,7 @@ func (o Offer) Append(dst []byte) []byte {
 func ParseOffer(b []byte) (Offer, error) {
 	c := cursor{frame: "offer", b: b}
 	o := Offer{
-		ID:      c.id8("id"),
+		ID:      c.id(),
 		Expires: c.u32("expires"),
 		Seq:     c.u32("sequence"),
 		Cert:    c.sized("certificate", 1, MaxEndpointCert),

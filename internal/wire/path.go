@@ -67,7 +67,7 @@ func (p Path) Append(dst []byte) []byte {
 	dst = appendLabel(dst, p.Back)
 	dst = binary.BigEndian.AppendUint16(dst, p.Size)
 	dst = appendSized(dst, "body", p.Body, MaxPathBody)
-	return appendKeys(dst, "trail", p.Trail, MaxTrail)
+	return appendKeys(dst, "trail", p.Trail)
 }
 
 // ParsePath reads the body of a message.
@@ -75,7 +75,7 @@ func ParsePath(b []byte) (Path, error) {
 	c := cursor{frame: "path", b: b}
 	p := Path{
 		Dest: c.key("destination"),
-		ID:   c.id8("id"),
+		ID:   c.id(),
 		Kind: c.u8("kind"),
 		Hops: c.u8("hops"),
 		Back: c.label("back"),

@@ -40,7 +40,7 @@ func (p PathNo) Append(dst []byte) []byte {
 // they refuse all the same.
 func ParsePathNo(b []byte) (PathNo, error) {
 	c := cursor{frame: "path-no", b: b}
-	p := PathNo{ID: c.id8("id"), Reason: c.u8("reason")}
+	p := PathNo{ID: c.id(), Reason: c.u8("reason")}
 	if c.err == nil && p.Reason == 0 {
 		c.fail("reason", ErrBadValue)
 	}

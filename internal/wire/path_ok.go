@@ -45,14 +45,14 @@ func (p PathOK) Append(dst []byte) []byte {
 	dst = appendLabel(dst, p.Label)
 	dst = binary.BigEndian.AppendUint16(dst, p.Size)
 	dst = appendSized(dst, "body", p.Body, MaxPathBody)
-	return appendKeys(dst, "trail", p.Trail, MaxTrail)
+	return appendKeys(dst, "trail", p.Trail)
 }
 
 // ParsePathOK reads the body of a message.
 func ParsePathOK(b []byte) (PathOK, error) {
 	c := cursor{frame: "path-ok", b: b}
 	p := PathOK{
-		ID:    c.id8("id"),
+		ID:    c.id(),
 		Label: c.label("label"),
 		Size:  c.u16("size"),
 		Body:  c.sized("body", 0, MaxPathBody),

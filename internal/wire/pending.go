@@ -22,7 +22,7 @@ func (p Pending) Append(dst []byte) []byte { return append(dst, p.ID[:]...) }
 // ParsePending reads the body of a message.
 func ParsePending(b []byte) (Pending, error) {
 	c := cursor{frame: "pending", b: b}
-	p := Pending{ID: c.id8("id")}
+	p := Pending{ID: c.id()}
 	if err := c.end(); err != nil {
 		return Pending{}, err
 	}

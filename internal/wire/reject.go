@@ -37,7 +37,7 @@ func (r Reject) Append(dst []byte) []byte {
 // they reject all the same.
 func ParseReject(b []byte) (Reject, error) {
 	c := cursor{frame: "reject", b: b}
-	r := Reject{ID: c.id8("id"), Reason: c.u8("reason")}
+	r := Reject{ID: c.id(), Reason: c.u8("reason")}
 	if c.err == nil && r.Reason == 0 {
 		c.fail("reason", ErrBadValue)
 	}

@@ -78,7 +78,8 @@ func plaintexts() []Frame {
 			Name: "control", Go: "ControlHeader", Layer: LayerLink,
 			Page: "control", Min: ControlHeaderSize, Max: maxSealed, Open: true,
 		}, controlPacket{
-			ControlHeader{Number: 258, Ack: 257}, []uint8{ControlUnknown, ControlWant},
+			ControlHeader{Number: 258, Ack: 257},
+			[]uint8{ControlUnknown, ControlWant},
 			[][]byte{Unknown{0x0a0b0c}.Append(nil), nil},
 		}, parseControlPacket),
 		with(Frame{

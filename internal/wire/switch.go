@@ -53,7 +53,7 @@ func (s Switch) Append(dst []byte) []byte {
 func ParseSwitch(b []byte) (Switch, error) {
 	c := cursor{frame: "switch", b: b}
 	s := Switch{
-		ID:     c.id8("id"),
+		ID:     c.id(),
 		Tunnel: c.key("tunnel"),
 		State:  c.u8("state"),
 		Seq:    c.u32("sequence"),

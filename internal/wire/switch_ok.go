@@ -22,7 +22,7 @@ func (s SwitchOK) Append(dst []byte) []byte { return append(dst, s.ID[:]...) }
 // ParseSwitchOK reads the body of a message.
 func ParseSwitchOK(b []byte) (SwitchOK, error) {
 	c := cursor{frame: "switch-ok", b: b}
-	s := SwitchOK{ID: c.id8("id")}
+	s := SwitchOK{ID: c.id()}
 	if err := c.end(); err != nil {
 		return SwitchOK{}, err
 	}

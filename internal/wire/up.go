@@ -21,7 +21,7 @@ type Up struct {
 }
 
 // Append appends the encoded body to dst. It panics when there are too many keys.
-func (u Up) Append(dst []byte) []byte { return appendKeys(dst, "keys", u.Keys, MaxParents) }
+func (u Up) Append(dst []byte) []byte { return appendKeys(dst, "keys", u.Keys) }
 
 // ParseUp reads the body of a message.
 func ParseUp(b []byte) (Up, error) {

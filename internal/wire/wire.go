@@ -49,18 +49,22 @@ const (
 // Bounds of the fields of variable length, in bytes unless the name says otherwise. The
 // largest control message still fits in MinDatagram when it travels alone.
 const (
-	MaxRecord       = 320 // signed record
-	MaxNodeCert     = 140 // node certificate
-	MaxEndpointCert = 320 // endpoint certificate
-	MaxNetworkCert  = 384 // network certificate
-	MaxPathBody     = 512 // end-to-end part of Path and PathOK
-	MaxTrail        = 16  // keys in the trail of a probe
-	MaxParents      = 16  // keys in a chain of parents
-	MaxSlots        = 255 // flow slots in one message
+	MaxRecord       = 320     // signed record
+	MaxNodeCert     = 140     // node certificate
+	MaxEndpointCert = 320     // endpoint certificate
+	MaxNetworkCert  = 384     // network certificate
+	MaxPathBody     = 512     // end-to-end part of Path and PathOK
+	MaxTrail        = maxKeys // keys in the trail of a probe
+	MaxParents      = maxKeys // keys in a chain of parents
+	MaxSlots        = 255     // flow slots in one message
 )
 
-// noSlot is the flow slot that means none.
-const noSlot = 255
+const (
+	// maxKeys bounds every list of keys: it must fit into MinDatagram beside a body.
+	maxKeys = 16
+	// noSlot is the flow slot that means none.
+	noSlot = 255
+)
 
 // Errors of the parsers. Those of ParseDataHeader come bare, all others inside a
 // [FieldError].
