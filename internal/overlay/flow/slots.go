@@ -173,16 +173,13 @@ func (s *ClientSlots) Lookup(now time.Duration, slot, proto uint8, v6 bool) (Flo
 	return s.slots[slot].flow, true
 }
 
-// Heard reports whether f, announced by the server at now, is a flow that this client opened and
-// still remembers; nothing else may come in.
-func (s *ClientSlots) Heard(now time.Duration, f Flow) bool {
+// Has reports whether f, announced by the server, is a flow that this client opened and still
+// remembers; nothing else may come in.
+func (s *ClientSlots) Has(f Flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slot, ok := s.byFlow[f.key()]; ok {
-		s.slots[slot].used = now
-		return true
-	}
-	return s.loose.find(f)
+	_, ok := s.byFlow[f.key()]
+	return ok || s.loose.find(f)
 }
 
 // serverSlot is one number as the server knows it.

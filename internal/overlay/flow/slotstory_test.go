@@ -107,7 +107,7 @@ func (s *story) toServer(g frame) {
 
 func (s *story) toClient(g frame) {
 	if g.announce {
-		if !s.client.Heard(g.at, g.truth) {
+		if !s.client.Has(g.truth) {
 			s.t.Fatalf("at %v the client has forgotten %v", g.at, g.truth)
 		}
 		return
