@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/overlay/drop"
+	"staex/internal/wire"
+)
+
+const (
+	// controlWindow is how many packets may be under way unacknowledged on one link.
+	controlWindow = 32
+	// controlFirst is the first retransmission timeout; it doubles with each try.
+	controlFirst = 200 * time.Millisecond
+	// controlTries ends a link: with doubling and the cap that is about 15 s of silence.
+	controlTries = 8
+	// controlCap bounds the doubling.
+	controlCap = 3200 * time.Millisecond
+	// controlQueue bounds the messages that wait for the window of one link.
+	controlQueue = 1024
+	// controlRoom is the plaintext of one packet in bytes, so that it fits the smallest path.
+	controlRoom = wire.MinDatagram - wire.DataHeaderLong - wire.TagSize
+)
+
+// control is the reliable, ordered stream of messages on one link.
+type control struct {
+	sent  uint32    // number of the newest packet sent
+	out   []packet  // unacknowledged, oldest first, at most controlWindow
+	queue [][]byte  // messages that wait, at most controlQueue
+	got   uint32    // everything up to here was delivered
+	held  [][]byte  // packets that came early: held[i] is number got+2+i
+	ack   bool      // an acknowledgement is owed
+	dirty recordSet // records to tell this neighbour, when the window has room
+}
+
+type packet struct {
+	number uint32
+	body   []byte
+	at     time.Duration // of the last try
+	tries  int
+}
+
+// tell queues one message for a neighbour.
+func (n *Node) tell(l *link, typ uint8, body []byte) {
+	if len(l.ctl.queue) >= controlQueue {
+		n.count(drop.QueueFull)
+		return
+	}
+	l.ctl.queue = append(l.ctl.queue, wire.AppendMessage(nil, typ, body))
+	n.links.busy[l.id] = l
+}
+
+// flushControl sends what waits as far as the window allows, or a pure acknowledgement.
+func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
+	c := &l.ctl
+	for len(c.out) < controlWindow {
+		body := n.nextBody(l)
+		if len(body) == 0 {
+			break
+		}
+		c.sent++
+		p := packet{number: c.sent, body: body, at: now.Up, tries: 1}
+		c.out = append(c.out, p)
+		n.sendPacket(now, l, p, out)
+	}
+	if c.ack {
+		c.ack = false
+		h := wire.ControlHeader{Ack: c.got}
+		n.frameTo(now, l, false, h.Append(nil), out)
+	}
+	if len(c.out) > 0 {
+		n.timers.sooner(l.resend, c.out[0].at+backoff(c.out[0].tries))
+	}
+}
+
+// nextBody takes messages for one packet: those that wait, then records that changed.
+func (n *Node) nextBody(l *link) []byte {
+	var body []byte
+	room := controlRoom - wire.ControlHeaderSize
+	c := &l.ctl
+	for len(c.queue) > 0 && len(body)+len(c.queue[0]) <= room {
+		body = append(body, c.queue[0]...)
+		c.queue = c.queue[1:]
+	}
+	for len(c.queue) == 0 && c.dirty.len() > 0 {
+		m := n.recordMessage(c.dirty.first(), l)
+		if len(body)+len(m) > room {
+			break
+		}
+		c.dirty.pop()
+		body = append(body, m...)
+	}
+	return body
+}
+
+func (n *Node) sendPacket(now clock.Reading, l *link, p packet, out *Effects) {
+	h := wire.ControlHeader{Number: p.number, Ack: l.ctl.got}
+	l.ctl.ack = false
+	n.frameTo(now, l, false, append(h.Append(nil), p.body...), out)
+}
+
+func backoff(tries int) time.Duration {
+	d := controlFirst
+	for i := 1; i < tries && d < controlCap; i++ {
+		d *= 2
+	}
+	return d
+}
+
+// resendControl repeats the packets that were not acknowledged in time.
+func (n *Node) resendControl(now clock.Reading, l *link, out *Effects) {
+	c := &l.ctl
+	next := Never
+	for i := range c.out {
+		p := &c.out[i]
+		if p.at+backoff(p.tries) <= now.Up {
+			if p.tries >= controlTries {
+				n.linkDown(now, l, "does not acknowledge")
+				return
+			}
+			p.tries++
+			p.at = now.Up
+			n.sendPacket(now, l, *p, out)
+		}
+		next = min(next, p.at+backoff(p.tries))
+	}
+	if next != Never {
+		n.timers.arm(l.resend, next)
+	}
+}
+
+// fromControl takes one control packet: acknowledges, orders, delivers.
+func (n *Node) fromControl(now clock.Reading, l *link, plain []byte, out *Effects) {
+	h, body, err := wire.ParseControlHeader(plain)
+	if err != nil {
+		n.count(drop.BadFrame)
+		return
+	}
+	c := &l.ctl
+	n.acknowledged(now, l, h.Ack)
+	if h.Number == 0 {
+		return
+	}
+	c.ack = true
+	n.links.busy[l.id] = l
+	ahead := int32(h.Number - c.got - 1)
+	switch {
+	case ahead < 0 || ahead >= controlWindow:
+		return
+	case ahead > 0:
+		c.hold(int(ahead)-1, body)
+		return
+	}
+	for body != nil {
+		c.got++
+		n.messages(now, l, body, out)
+		if n.links.byID[l.id] != l {
+			return
+		}
+		body = c.take()
+	}
+}
+
+// hold keeps a packet that came early; i counts from the one after the next.
+func (c *control) hold(i int, body []byte) {
+	for len(c.held) <= i {
+		c.held = append(c.held, nil)
+	}
+	if c.held[i] == nil {
+		c.held[i] = append([]byte{}, body...)
+	}
+}
+
+// take returns the packet that is next now, or nil.
+func (c *control) take() []byte {
+	if len(c.held) == 0 {
+		return nil
+	}
+	b := c.held[0]
+	c.held = c.held[1:]
+	return b
+}
+
+func (n *Node) acknowledged(now clock.Reading, l *link, ack uint32) {
+	c := &l.ctl
+	if int32(ack-c.sent) > 0 {
+		return
+	}
+	k := 0
+	for k < len(c.out) && int32(ack-c.out[k].number) >= 0 {
+		k++
+	}
+	if k == 0 {
+		return
+	}
+	c.out = append(c.out[:0], c.out[k:]...)
+	n.timers.stop(l.resend)
+	if len(c.out) > 0 {
+		n.timers.arm(l.resend, max(now.Up, c.out[0].at+backoff(c.out[0].tries)))
+	}
+	if len(c.queue) > 0 || c.dirty.len() > 0 {
+		n.links.busy[l.id] = l
+	}
+}
+
+// messages delivers the messages of one packet in order.
+func (n *Node) messages(now clock.Reading, l *link, body []byte, out *Effects) {
+	for len(body) > 0 {
+		typ, b, rest, err := wire.NextMessage(body)
+		if err != nil {
+			n.count(drop.BadFrame)
+			return
+		}
+		if err := n.message(now, l, typ, b, out); err != nil {
+			n.count(drop.BadFrame)
+		}
+		if n.links.byID[l.id] != l {
+			return
+		}
+		body = rest
+	}
+}
+
+// message acts on one control message of a neighbour.
+func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Effects) error {
+	switch typ {
+	case wire.ControlRecord:
+		return n.fromRecord(l, b)
+	case wire.ControlPath:
+		return n.fromPath(now, l, b, out)
+	case wire.ControlPathOK:
+		return n.fromPathOK(now, l, b, out)
+	case wire.ControlPathNo:
+		return n.fromPathNo(now, l, b)
+	case wire.ControlUnknown:
+		return n.fromUnknown(now, l, b)
+	case wire.ControlGone:
+		return n.fromGone(l, b)
+	case wire.ControlUp:
+		return n.fromUp(l, b)
+	case wire.ControlWant:
+		n.tellAll(l)
+	case wire.ControlBye:
+		n.linkDown(now, l, "said goodbye")
+	default:
+		n.count(drop.BadType)
+	}
+	return nil
+}

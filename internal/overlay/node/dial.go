@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"crypto/subtle"
+	"maps"
+	"slices"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+	"staex/internal/overlay/session"
+	"staex/internal/wire"
+)
+
+const (
+	// msg3First is the first wait for a sign that message 3 arrived; it doubles.
+	msg3First = 250 * time.Millisecond
+	msg3Tries = 6
+	// maxHalfSessions bounds the answers that wait for message 3.
+	maxHalfSessions = 256
+	// halfSessionLife is how long they wait.
+	halfSessionLife = 10 * time.Second
+	// helloMACSize is the proof in front of message 1 in bytes.
+	helloMACSize = session.HelloMACSize
+	// flagAES in a payload says: this processor has AES instructions.
+	flagAES = 1
+)
+
+// dial is a session handshake under way as the initiator.
+type dial struct {
+	conv *conversation
+	hs   *session.Handshake
+	mine wire.Label
+	id   [8]byte
+}
+
+// halfSession is one under way as the responder: message 2 is sent, 3 has not come.
+type halfSession struct {
+	conv *conversation // nil between nodes, where message 3 says who asks
+	hs   *session.Handshake
+	link *link
+	mine wire.Label
+	out  wire.Label
+	size int
+	born time.Duration
+}
+
+// startDial lays a path to the other end, with message 1 of Noise XK in it.
+func (n *Node) startDial(now clock.Reading, c *conversation) {
+	if c.dial != nil || c.live != nil || n.sessions.byPair[c.key] != c {
+		return
+	}
+	to, local := n.nextHop(c.key.remote, nil)
+	if local || to == nil || c.end == nil && !n.who.HasNames {
+		n.dialLater(now, c)
+		return
+	}
+	d := &dial{conv: c}
+	hs, err := session.NewXK(true, c.local, c.key.remote, n.rand)
+	if err != nil {
+		n.dialLater(now, c)
+		return
+	}
+	msg, err := hs.Write(nil, nil)
+	mine, ok := n.newRow(now, plane.Row{Kind: plane.RowSession}, to)
+	if err != nil || !ok {
+		n.dialLater(now, c)
+		return
+	}
+	d.hs, d.mine, c.dial = hs, mine, d
+	mac := n.helloMAC(c, c.key.remote, msg)
+	if !n.ask(now, c.key.remote, wire.PathHello, mine, append(mac[:], msg...), d) {
+		n.endDial(now, c)
+		n.dialLater(now, c)
+	}
+}
+
+// helloMAC keeps strangers from making the other end compute: it is keyed by what only the two
+// ends of a tunnel, or only the members of a network, know.
+// c is nil at a node that is called and does not know by whom yet.
+func (n *Node) helloMAC(c *conversation, dest ident.NodeID, msg []byte) (mac [helloMACSize]byte) {
+	if c != nil && c.end != nil {
+		return session.HelloMAC(c.end.secret, dest[:], msg)
+	}
+	return n.who.Names.MAC8(dest[:], msg)
+}
+
+// dialLater waits, longer each time, and tries again while somebody waits for the session.
+func (n *Node) dialLater(now clock.Reading, c *conversation) {
+	if len(c.packets) == 0 && len(c.messages) == 0 && c.wait > redialFirst<<3 {
+		return
+	}
+	n.timers.arm(c.redial, now.Up+c.wait+n.jitter(c.wait/8))
+	c.wait = min(2*c.wait, redialCap)
+	if c.wait > 8*time.Second {
+		c.packets, c.size = nil, 0 // nobody waits that long for a packet
+	}
+}
+
+// endDial gives up the handshake under way, if any.
+func (n *Node) endDial(now clock.Reading, c *conversation) {
+	if d := c.dial; d != nil {
+		c.dial = nil
+		if n.sessions.byMine[d.mine] == nil {
+			n.dropLabel(now, d.mine)
+		}
+	}
+}
+
+// pathNo is for asker: the path could not be laid.
+func (d *dial) pathNo(n *Node, now clock.Reading, _ *setup, _ uint8) {
+	if d.conv.dial == d {
+		n.endDial(now, d.conv)
+		n.dialLater(now, d.conv)
+	}
+}
+
+// pathOK is for asker: the path stands and message 2 came with it.
+func (d *dial) pathOK(n *Node, now clock.Reading, s *setup, ok wire.PathOK, out *Effects) {
+	c := d.conv
+	if c.dial != d || n.rows.byLabel[d.mine] == nil {
+		return
+	}
+	payload, err := d.hs.Read(nil, ok.Body)
+	p, err2 := wire.ParseXKPayload(payload)
+	if err != nil || err2 != nil {
+		n.count(drop.OpenFailed)
+		n.endDial(now, c)
+		n.dialLater(now, c)
+		return
+	}
+	mine := wire.XKPayload{Flags: n.flags()}
+	if c.end == nil {
+		mine.NodeCert = n.who.Cert.Append(nil)
+	}
+	msg, err := d.hs.Write(nil, mine.Append(nil))
+	if err != nil {
+		return
+	}
+	f := wire.PathHandshake{Label: ok.Label, Stage: wire.StageNoise3, Body: msg}
+	live := &liveSession{link: s.to, mine: d.mine, out: ok.Label, msg3: f.Append(nil)}
+	live.fast = n.newSession(d.hs.Keys(), p.Flags, s.to, ok.Label, s.size)
+	out.send(s.to.live.Addr(), live.msg3)
+	c.dial = nil // its row is the session's now
+	n.establish(now, c, live, out)
+	n.repeatMsg3(now, live, 0)
+}
+
+// newSession makes the fast path's side of a session.
+func (n *Node) newSession(k session.Keys, flags uint8, l *link, out wire.Label,
+	size int,
+) *plane.Session {
+	suite := session.ChaCha
+	if flags&n.flags()&flagAES != 0 {
+		suite = session.AESGCM
+	}
+	s := &plane.Session{
+		Send: session.NewSender(k.Send, suite),
+		Recv: session.NewReceiver(k.Recv, suite, session.WindowSession),
+	}
+	s.SetPath(&plane.Path{Link: l.live, Label: out, Size: max(size, wire.MinDatagram)})
+	return s
+}
+
+func (n *Node) flags() uint8 {
+	if n.cfg.AES {
+		return flagAES
+	}
+	return 0
+}
+
+// repeatMsg3 sends message 3 again until the other end is heard.
+func (n *Node) repeatMsg3(now clock.Reading, s *liveSession, try int) {
+	s.again = newTimer(func(now clock.Reading, out *Effects) {
+		if s.fast.Heard() != 0 || n.sessions.byKey[s.fast.Key] != s {
+			s.msg3 = nil
+			return
+		}
+		if try >= msg3Tries {
+			n.sessionPathLost(now, s)
+			return
+		}
+		out.send(s.link.live.Addr(), s.msg3)
+		n.repeatMsg3(now, s, try+1)
+	})
+	n.timers.arm(s.again, now.Up+msg3First<<try)
+}
+
+// answerHello answers message 1 for one of our keys; it returns why not, or 0.
+func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
+	local, c, ok := n.called(p.Dest)
+	if !ok || len(p.Body) < helloMACSize {
+		return wire.PathRefused
+	}
+	msg := p.Body[helloMACSize:]
+	mac := n.helloMAC(c, p.Dest, msg)
+	if subtle.ConstantTimeCompare(mac[:], p.Body[:helloMACSize]) != 1 {
+		n.count(drop.BadMac)
+		return wire.PathRefused
+	}
+	if c != nil && c.dial != nil {
+		if c.key.local.Compare(c.key.remote) < 0 {
+			return wire.PathRefused // both began; the lower key's handshake wins
+		}
+		n.endDial(now, c)
+	}
+	n.expireHalfSessions(now)
+	if len(n.sessions.halves) >= maxHalfSessions {
+		return wire.PathQuota
+	}
+	hs, err := session.NewXK(false, local, ident.NodeID{}, n.rand)
+	if err != nil {
+		return wire.PathRefused
+	}
+	if _, err := hs.Read(nil, msg); err != nil {
+		n.count(drop.OpenFailed)
+		return wire.PathRefused
+	}
+	answer, err := hs.Write(nil, wire.XKPayload{Flags: n.flags()}.Append(nil))
+	mine, fits := n.newRow(now, plane.Row{Kind: plane.RowSession}, l)
+	if err != nil || !fits {
+		return wire.PathQuota
+	}
+	size := min(int(p.Size), l.size)
+	n.sessions.halves[mine] = &halfSession{
+		conv: c, hs: hs, link: l, mine: mine, out: p.Back, size: size, born: now.Up,
+	}
+	ok2 := wire.PathOK{ID: p.ID, Label: mine, Size: uint16(size), Body: answer}
+	n.tell(l, wire.ControlPathOK, ok2.Append(nil))
+	return 0
+}
+
+// called finds which of our keys is called; a tunnel's endpoint knows the only key that may.
+func (n *Node) called(dest ident.NodeID) (local *ident.Secret, c *conversation, ok bool) {
+	if dest == n.self {
+		return n.who.Secret, nil, n.who.HasNames
+	}
+	t, ok := n.tunnels.ByLocalKey(dest)
+	if !ok {
+		return nil, nil, false
+	}
+	end := n.ends[t.ID]
+	if end == nil || !t.Active(0) {
+		return nil, nil, false
+	}
+	return t.Local, end.conv, true
+}
+
+func (n *Node) expireHalfSessions(now clock.Reading) {
+	for _, mine := range slices.Sorted(maps.Keys(n.sessions.halves)) {
+		if now.Up-n.sessions.halves[mine].born > halfSessionLife {
+			delete(n.sessions.halves, mine)
+			n.dropLabel(now, mine)
+		}
+	}
+}
+
+// fromPathHandshake takes message 3, or a question whether a session still stands.
+func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
+	f, err := wire.ParsePathHandshake(b)
+	if err != nil {
+		n.count(drop.BadFrame)
+		return
+	}
+	if s := n.sessions.byMine[f.Label]; s != nil {
+		if now.Up-s.conv.answered >= time.Second || s.conv.answered == 0 {
+			s.conv.answered = now.Up
+			n.sendMessage(now, s.conv, wire.SessionConfirm, nil)
+		}
+		return
+	}
+	h := n.sessions.halves[f.Label]
+	if h == nil || f.Stage != wire.StageNoise3 {
+		n.count(drop.Stranger)
+		return
+	}
+	payload, err := h.hs.Read(nil, f.Body)
+	if err != nil {
+		n.count(drop.OpenFailed)
+		return
+	}
+	delete(n.sessions.halves, f.Label)
+	p, err := wire.ParseXKPayload(payload)
+	c := n.caller(h, p)
+	if err != nil || c == nil {
+		n.count(drop.NotAdmitted)
+		n.dropLabel(now, h.mine)
+		return
+	}
+	live := &liveSession{link: h.link, mine: h.mine, out: h.out}
+	live.fast = n.newSession(h.hs.Keys(), p.Flags, h.link, h.out, h.size)
+	n.establish(now, c, live, out)
+	n.sendMessage(now, c, wire.SessionConfirm, nil)
+}
+
+// caller finds out who proved itself with message 3; nil if it may not talk to us.
+func (n *Node) caller(h *halfSession, p wire.XKPayload) *conversation {
+	static := h.hs.RemoteStatic()
+	if h.conv != nil {
+		if h.conv.key.remote.X25519() != static || h.conv.end == nil {
+			return nil
+		}
+		return h.conv
+	}
+	cert, err := ident.DecodeNodeCert(p.NodeCert)
+	if err != nil || proves(cert, static) != nil || n.trusts(cert) != nil {
+		return nil
+	}
+	return n.conversationWith(n.who.Secret, cert.Key, nil)
+}

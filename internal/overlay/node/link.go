@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"net/netip"
+	"sort"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+	"staex/internal/overlay/session"
+	"staex/internal/overlay/state"
+	"staex/internal/wire"
+)
+
+const (
+	// maxLinks bounds the neighbours of one node.
+	maxLinks = 1 << 17
+	// askEvery is how many keep-alives pass until one asks for an answer.
+	askEvery = 4
+	// deadFactor is how many of a child's keep-alive periods of silence end its link.
+	deadFactor = 5
+	// deadMargin is added to it, for retries.
+	deadMargin = 15 * time.Second
+	// silence is how long a link that carries data may stay unheard before it is asked.
+	silence = 5 * time.Second
+	// watchEvery is how often a link that carries data is looked at.
+	watchEvery = time.Second
+)
+
+// askDelays are the waits between questions to a neighbour that does not answer; after the last
+// one the neighbour is dead.
+var askDelays = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
+
+// link is a neighbour that proved who it is.
+//
+//	            Hello handshake
+//	(half) ------------------------> up --- Bye, or askDelays without an answer ---> removed
+//	                                 |  \
+//	                  every period   |   \  sending and unheard for `silence`
+//	                                 v    v
+//	                              keep-alive, every 4th asks
+type link struct {
+	id       plane.LinkID
+	live     *plane.Link
+	peer     ident.NodeID
+	network  ident.NetworkHash
+	toward   bool // the neighbour is our parent
+	mine     wire.Label
+	theirs   wire.Label
+	send     *session.Sender
+	recv     *session.Receiver
+	digest   [32]byte // key of the digests in keep-alives
+	size     int      // largest UDP payload proven both ways
+	period   time.Duration
+	ctl      control
+	beats    int // keep-alives since the last question
+	asked    int // questions without an answer
+	top      uint64
+	rows     int            // label rows this neighbour caused
+	hello3   []byte         // repeated until the parent is heard
+	beat     *timer         // child: next keep-alive; parent: the child's end
+	ask      *timer         // next question to a silent neighbour
+	watch    *timer         // while data flows
+	resend   *timer         // control
+	repeat   *timer         // hello3
+	above    []ident.NodeID // the neighbour's own chain of parents
+	since    time.Duration
+	entry    int           // index of the parents entry, for our parents
+	wantNext time.Duration // when the child may be asked for everything again
+}
+
+// peerKey finds a link: one node may be our parent and our child at once (cycles are permitted).
+type peerKey struct {
+	peer   ident.NodeID
+	toward bool
+}
+
+// linkBook finds links by id and by neighbour.
+type linkBook struct {
+	byID   map[plane.LinkID]*link
+	live   map[*plane.Link]*link
+	byAddr map[netip.AddrPort]*link
+	byPeer map[peerKey]*link
+	last   plane.LinkID
+	busy   map[plane.LinkID]*link // with something to send
+}
+
+func (b *linkBook) init() {
+	b.byID = map[plane.LinkID]*link{}
+	b.live = map[*plane.Link]*link{}
+	b.byAddr = map[netip.AddrPort]*link{}
+	b.byPeer = map[peerKey]*link{}
+	b.busy = map[plane.LinkID]*link{}
+}
+
+// all returns the links in the order they came up.
+func (b *linkBook) all() []*link { return ordered(b.byID) }
+
+// pending returns the links that have something to send, in order, and forgets them.
+func (b *linkBook) pending() []*link {
+	if len(b.busy) == 0 {
+		return nil
+	}
+	list := ordered(b.busy)
+	clear(b.busy)
+	return list
+}
+
+func ordered(m map[plane.LinkID]*link) []*link {
+	list := make([]*link, 0, len(m))
+	for _, l := range m {
+		list = append(list, l)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].id < list[j].id })
+	return list
+}
+
+// byLive finds the link that the fast path knows as live.
+func (b *linkBook) byLive(live *plane.Link) *link { return b.live[live] }
+
+// move notes where a neighbour lives now.
+func (b *linkBook) move(l *link, addr netip.AddrPort) {
+	if b.byAddr[l.live.Addr()] == l {
+		delete(b.byAddr, l.live.Addr())
+	}
+	b.byAddr[addr] = l
+	if l.live.Addr() != addr {
+		l.live.Move(addr)
+	}
+}
+
+// linkKeys is what a finished handshake brings to a link.
+type linkKeys struct {
+	peer    ident.NodeID
+	network ident.NetworkHash
+	addr    netip.AddrPort
+	mine    wire.Label
+	theirs  wire.Label
+	keys    session.Keys
+	size    int
+	period  time.Duration
+	toward  bool
+	entry   int
+}
+
+// linkUp makes or renews the link to a neighbour. A neighbour that comes back keeps its identity
+// here, so that label rows through it stay valid: if it forgot them, it will say so.
+func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
+	key := peerKey{k.peer, k.toward}
+	l := n.links.byPeer[key]
+	if l == nil {
+		n.links.last++
+		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer, since: now.Up}
+		n.links.byID[l.id], n.links.byPeer[key], n.links.live[l.live] = l, l, l
+	} else {
+		n.stopTimers(l)
+		n.dropLabel(now, l.mine)
+	}
+	n.links.move(l, k.addr)
+	l.network, l.toward, l.mine, l.theirs = k.network, k.toward, k.mine, k.theirs
+	l.send = session.NewSender(k.keys.Send, session.ChaCha)
+	l.recv = session.NewReceiver(k.keys.Recv, session.ChaCha, session.WindowLink)
+	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
+	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
+	l.live.MarkHeard(now.Up)
+	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
+	n.linkTimers(now, l)
+	return l
+}
+
+// linkTimers arms what keeps a link alive: a child calls its parent, a parent counts the silence.
+func (n *Node) linkTimers(now clock.Reading, l *link) {
+	l.ask = newTimer(func(now clock.Reading, out *Effects) { n.askAgain(now, l, out) })
+	l.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
+	l.resend = newTimer(func(now clock.Reading, out *Effects) { n.resendControl(now, l, out) })
+	if l.toward {
+		l.beat = newTimer(func(now clock.Reading, out *Effects) { n.keepAlive(now, l, out) })
+		n.timers.arm(l.beat, now.Up+l.period)
+		n.timers.arm(l.watch, now.Up+watchEvery)
+		return
+	}
+	l.beat = newTimer(func(now clock.Reading, out *Effects) { n.childSilent(now, l, out) })
+	n.timers.arm(l.beat, now.Up+l.patience())
+}
+
+// patience is how long a child may be silent.
+func (l *link) patience() time.Duration { return deadFactor*l.period + deadMargin }
+
+func (n *Node) stopTimers(l *link) {
+	for _, t := range []*timer{l.beat, l.ask, l.watch, l.resend, l.repeat} {
+		n.timers.stop(t)
+	}
+}
+
+// linkDown forgets a neighbour, its rows and its labels.
+func (n *Node) linkDown(now clock.Reading, l *link, why string) {
+	n.stopTimers(l)
+	n.dropLabel(now, l.mine)
+	delete(n.links.byID, l.id)
+	delete(n.links.live, l.live)
+	if n.links.byAddr[l.live.Addr()] == l {
+		delete(n.links.byAddr, l.live.Addr())
+	}
+	delete(n.links.busy, l.id)
+	delete(n.links.byPeer, peerKey{l.peer, l.toward})
+	n.dropRowsOf(now, l)
+	n.forgetVia(state.Via(l.id))
+	if l.toward {
+		n.event(Event{Kind: EventParentDown, Key: l.peer, Text: why})
+		n.parentLost(now, l)
+		return
+	}
+	n.event(Event{Kind: EventChildDown, Key: l.peer, Text: why})
+}
+
+// frameTo seals a plaintext for a neighbour and sends it.
+func (n *Node) frameTo(now clock.Reading, l *link, ask bool, plain []byte, out *Effects) {
+	ctr := l.send.Reserve(1)
+	h := wire.DataHeader{
+		Type: wire.TypeLink, Epoch: session.Epoch(ctr), Long: l.send.Long(ctr), Flag: ask,
+		Label: l.theirs, Counter: uint32(ctr),
+	}
+	if !h.Long {
+		h.Counter &= 0xffff
+	}
+	b := h.Append(make([]byte, 0, wire.DataHeaderLong+len(plain)+wire.TagSize))
+	b = l.send.Seal(b, ctr, b[0], plain)
+	out.Send = append(out.Send, Datagram{To: l.live.Addr(), B: b})
+	if l.toward && !ask {
+		n.timers.arm(l.beat, now.Up+l.period)
+	}
+}
+
+// keepAlive tells the parent that we live; every askEvery-th wants an answer and carries digests.
+func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
+	l.beats++
+	if l.beats >= askEvery {
+		n.question(now, l, out)
+	} else {
+		n.frameTo(now, l, false, nil, out)
+	}
+	n.timers.arm(l.beat, now.Up+l.period)
+}
+
+// question asks a neighbour for a sign of life and starts to count.
+func (n *Node) question(now clock.Reading, l *link, out *Effects) {
+	l.beats = 0
+	n.frameTo(now, l, true, n.digestFor(l), out)
+	if l.asked < len(askDelays) {
+		n.timers.arm(l.ask, now.Up+askDelays[l.asked])
+	}
+}
+
+// askAgain repeats an unanswered question; after the last one the neighbour is dead.
+func (n *Node) askAgain(now clock.Reading, l *link, out *Effects) {
+	l.asked++
+	if l.asked >= len(askDelays) {
+		n.linkDown(now, l, "does not answer")
+		return
+	}
+	n.question(now, l, out)
+}
+
+// watchLink asks early when data leaves over a link and nothing comes back.
+func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
+	sent, heard := l.live.Sent(), l.live.Heard()
+	if l.ask.index < 0 && sent > heard && now.Up-heard >= silence && now.Up-sent < silence {
+		n.question(now, l, out)
+	}
+	n.timers.arm(l.watch, now.Up+watchEvery)
+}
+
+// childSilent ends the link of a child that was not heard for too long.
+func (n *Node) childSilent(now clock.Reading, l *link, _ *Effects) {
+	if quiet := now.Up - l.live.Heard(); quiet < l.patience() {
+		n.timers.arm(l.beat, now.Up+l.patience()-quiet)
+		return
+	}
+	n.linkDown(now, l, "silent")
+}
+
+// FromLink takes a datagram that carries the control label of link id.
+func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort, b []byte,
+	out *Effects,
+) {
+	defer n.finish(now, out)
+	l := n.links.byID[id]
+	h, size, err := wire.ParseDataHeader(b)
+	if l == nil || err != nil || h.Type != wire.TypeLink {
+		n.count(drop.BadFrame)
+		return
+	}
+	plain, ctr, err := l.recv.Open(nil, h.Epoch, h.Counter, h.Long, b[0], b[size:])
+	if err != nil {
+		n.count(drop.OpenFailed)
+		return
+	}
+	n.linkAlive(now, l, from, ctr)
+	switch {
+	case len(plain) == 0, len(plain) == digestSize:
+		n.checkDigest(now, l, plain)
+		if h.Flag {
+			n.frameTo(now, l, false, n.digestFor(l), out)
+		}
+	default:
+		n.fromControl(now, l, plain, out)
+	}
+}
+
+// linkAlive notes a sign of life; the newest frame also says where the neighbour lives.
+func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr uint64) {
+	l.live.MarkHeard(now.Up)
+	l.send.Heard()
+	if ctr > l.top {
+		l.top = ctr
+		if l.live.Addr() != from {
+			n.links.move(l, from)
+		}
+	}
+	l.asked = 0
+	n.timers.stop(l.ask)
+	if l.hello3 != nil {
+		l.hello3 = nil
+		n.timers.stop(l.repeat)
+		n.parentConfirmed(now, l)
+	}
+}
+
+// count adds one to a drop reason of the slow path.
+func (n *Node) count(r drop.Reason) { n.fast.C.Drops[r].Add(1) }

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/tunnel"
+	"staex/internal/wire"
+)
+
+const (
+	// offerFirst is the first wait for an answer to an offer or a switch; it doubles up to offerCap.
+	// A client that is offline is a normal state, so it never gives up.
+	offerFirst = 2 * time.Second
+	offerCap   = 10 * time.Minute
+)
+
+// offer is what one end still has to tell the other about a tunnel.
+//
+//	server: offering --Accept--> settled --enable/disable/delete--> switching --SwitchOK--> settled
+//	client: settled --enable/disable/delete--> switching --SwitchOK--> settled
+type offer struct {
+	t      *tunnel.Tunnel
+	wait   time.Duration
+	again  *timer
+	change uint8 // state to tell, or 0
+	id     [8]byte
+	held   bool // the other end waits for a person
+}
+
+// offerAgain starts or restarts telling the other end.
+func (n *Node) offerAgain(now clock.Reading, t *tunnel.Tunnel) {
+	o := n.offers[t.ID]
+	if o == nil {
+		o = &offer{t: t}
+		o.again = newTimer(func(now clock.Reading, _ *Effects) { n.sendOffer(now, o) })
+		n.offers[t.ID] = o
+	}
+	o.wait = offerFirst
+	n.timers.arm(o.again, now.Up)
+}
+
+// retryOffers tries at once again when a parent was found.
+func (n *Node) retryOffers(now clock.Reading) {
+	for _, t := range n.tunnels.List() {
+		if t.Side == tunnel.Server && t.RemoteKey.IsZero() && !t.Deleted {
+			n.offerAgain(now, t)
+		} else if o := n.offers[t.ID]; o != nil && o.change != 0 {
+			n.offerAgain(now, t)
+		}
+	}
+}
+
+func (n *Node) sendOffer(now clock.Reading, o *offer) {
+	t := o.t
+	if n.offers[t.ID] != o {
+		return
+	}
+	n.timers.arm(o.again, now.Up+o.wait+n.jitter(o.wait/8))
+	o.wait = min(2*o.wait, offerCap)
+	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
+	if c.live == nil && len(c.messages) > 0 {
+		n.redialSoon(now, c)
+		return // the last one still waits for a session
+	}
+	if o.change != 0 {
+		m := wire.Switch{ID: o.id, Tunnel: t.ID, State: o.change, Seq: t.Seq}
+		n.sendMessage(now, c, wire.SessionSwitch, m.Append(nil))
+		return
+	}
+	m := wire.Offer{
+		ID: t.Offer, Cert: t.LocalCert, Network: n.who.Network.Append(nil), Expires: t.Expires,
+		Seq: t.Seq,
+	}
+	n.sendMessage(now, c, wire.SessionOffer, m.Append(nil))
+}
+
+func (n *Node) redialSoon(now clock.Reading, c *conversation) {
+	if c.dial == nil {
+		c.wait = redialFirst
+		n.timers.sooner(c.redial, now.Up)
+	}
+}
+
+func (n *Node) endOffer(t *tunnel.Tunnel) {
+	if o := n.offers[t.ID]; o != nil {
+		n.timers.stop(o.again)
+		delete(n.offers, t.ID)
+	}
+}
+
+// fromNode acts on a message between nodes. The session has proved who sent it.
+func (n *Node) fromNode(now clock.Reading, c *conversation, m wire.SessionMessage) error {
+	switch m.Type {
+	case wire.SessionOffer:
+		return n.fromOffer(now, c, m.Body)
+	case wire.SessionAccept:
+		return n.fromAccept(now, c, m.Body)
+	case wire.SessionReject:
+		return n.fromReject(now, c, m.Body)
+	case wire.SessionPending:
+		return n.fromPending(c, m.Body)
+	case wire.SessionSwitch:
+		return n.fromSwitch(now, c, m.Body)
+	case wire.SessionSwitchOK:
+		return n.fromSwitchOK(c, m.Body)
+	}
+	return fmt.Errorf("session message %d: unknown", m.Type)
+}
+
+// fromOffer takes an offer at the client: check, make our endpoint, keep it, then answer.
+func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
+	o, err := wire.ParseOffer(b)
+	if err != nil {
+		return err
+	}
+	cert, err := ident.DecodeEndpointCert(o.Cert)
+	if err == nil {
+		err = n.checkOffer(cert)
+	}
+	if err != nil {
+		n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
+		n.reject(now, c, o.ID, wire.RejectBadCert)
+		return nil
+	}
+	t, known := n.tunnels.ByID(cert.Key)
+	if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {
+		n.reject(now, c, o.ID, wire.RejectByHand)
+		return nil
+	}
+	if !known {
+		t = &tunnel.Tunnel{ID: cert.Key, Side: tunnel.Client, RemoteNode: c.key.remote}
+		t.Pending, t.Auto = n.cfg.AcceptByHand, !n.cfg.AcceptByHand
+	} else if o.Seq < t.Seq {
+		return nil
+	}
+	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
+	t.Names, t.Static, t.Expires, t.RemoteKey = cert.Names, cert.Static, cert.NotAfter, cert.Key
+	t.Name = nameOf(t)
+	if !known {
+		if err := n.tunnels.Add(t); err != nil {
+			n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
+			n.reject(now, c, o.ID, wire.RejectFull)
+			return nil
+		}
+	}
+	if t.Pending {
+		n.saveTunnel(t)
+		n.event(Event{Kind: EventTunnelOffered, Tunnel: t.ID, Key: c.key.remote, Text: t.Name})
+		n.sendMessage(now, c, wire.SessionPending, wire.Pending{ID: o.ID}.Append(nil))
+		return nil
+	}
+	return n.acceptTunnel(now, t)
+}
+
+// nameOf is what people call a tunnel: its first name, else the beginning of its id.
+func nameOf(t *tunnel.Tunnel) string {
+	if len(t.Names) > 0 {
+		return t.Names[0]
+	}
+	return t.ID.String()[:8]
+}
+
+// checkOffer checks that a trusted network signed the offer and that it is meant for us.
+func (n *Node) checkOffer(cert *ident.EndpointCert) error {
+	key, ok := n.trusted[cert.Network]
+	if !ok {
+		return ErrForeign
+	}
+	if cert.Kind != ident.ServerEndpoint || cert.Peer != n.self {
+		return fmt.Errorf("offer of %v: it is meant for another node", cert.Key)
+	}
+	return cert.VerifyBy(key)
+}
+
+func (n *Node) reject(now clock.Reading, c *conversation, id [8]byte, reason uint8) {
+	m := wire.Reject{ID: id, Reason: reason}
+	n.sendMessage(now, c, wire.SessionReject, m.Append(nil))
+}
+
+// acceptTunnel makes the client's endpoint, keeps the tunnel and tells the server end.
+func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
+	if t.Local == nil {
+		secret, err := ident.NewSecret(n.rand)
+		if err != nil {
+			return err
+		}
+		cert := &ident.EndpointCert{
+			Kind: ident.ClientEndpoint, Network: n.who.Cert.Network, Key: secret.ID(), Peer: t.ID,
+		}
+		if err := ident.SignEndpointCert(cert, n.who.Secret); err != nil {
+			return err
+		}
+		t.Local, t.LocalCert = secret, cert.Append(nil)
+		n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
+	}
+	t.Pending = false
+	n.saveTunnel(t)
+	n.refresh(now, t)
+	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
+	m := wire.Accept{ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil)}
+	n.sendMessage(now, c, wire.SessionAccept, m.Append(nil))
+	return nil
+}
+
+// fromAccept takes the client's endpoint at the server: check, pin, keep, open.
+func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
+	a, err := wire.ParseAccept(b)
+	if err != nil {
+		return err
+	}
+	cert, err := ident.DecodeEndpointCert(a.Cert)
+	if err != nil {
+		return err
+	}
+	node, err := ident.DecodeNodeCert(a.Node)
+	if err != nil {
+		return err
+	}
+	t, ok := n.tunnels.ByID(cert.Peer)
+	if !ok || t.Side != tunnel.Server || t.RemoteNode != c.key.remote || t.Offer != a.ID {
+		return ErrNotFound
+	}
+	if node.Key != c.key.remote || cert.Kind != ident.ClientEndpoint {
+		return ErrWrongKey
+	}
+	if err := n.trusts(node); err != nil {
+		return err
+	}
+	if err := cert.VerifyBy(c.key.remote); err != nil {
+		return err
+	}
+	n.endOffer(t)
+	if t.RemoteKey == cert.Key {
+		return nil
+	}
+	if end := n.ends[t.ID]; end != nil {
+		n.dropEnd(now, t) // the client lost its disk and made a new endpoint
+	}
+	t.RemoteKey = cert.Key
+	n.saveTunnel(t)
+	n.refresh(now, t)
+	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
+	return nil
+}
+
+// dropEnd forgets the fast path's side of a tunnel whose remote key changes.
+func (n *Node) dropEnd(now clock.Reading, t *tunnel.Tunnel) {
+	n.closeEnd(now, t)
+	n.say(kindOf(t.Side), t.Local, n.self)
+}
+
+func (n *Node) fromReject(_ clock.Reading, c *conversation, b []byte) error {
+	r, err := wire.ParseReject(b)
+	if err != nil {
+		return err
+	}
+	for _, t := range n.tunnels.List() {
+		o := n.offers[t.ID]
+		if o != nil && t.Offer == r.ID && t.RemoteNode == c.key.remote && o.change == 0 {
+			o.wait = offerCap
+			n.event(Event{
+				Kind: EventTunnelRefused, Tunnel: t.ID, Key: c.key.remote,
+				Text: rejectText(r.Reason),
+			})
+		}
+	}
+	return nil
+}
+
+func rejectText(reason uint8) string {
+	switch reason {
+	case wire.RejectNotTrusted:
+		return "the other node does not trust our network"
+	case wire.RejectByHand:
+		return "refused by a person at the other node"
+	case wire.RejectBadCert:
+		return "the other node does not accept the certificate"
+	case wire.RejectFull:
+		return "the other node has no room for more tunnels of ours"
+	}
+	return fmt.Sprintf("refused with reason %d", reason)
+}
+
+func (n *Node) fromPending(c *conversation, b []byte) error {
+	p, err := wire.ParsePending(b)
+	if err != nil {
+		return err
+	}
+	for _, t := range n.tunnels.List() {
+		o := n.offers[t.ID]
+		if o != nil && t.Offer == p.ID && t.RemoteNode == c.key.remote {
+			o.held, o.wait = true, offerCap
+		}
+	}
+	return nil
+}

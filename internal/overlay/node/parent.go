@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/session"
+	"staex/internal/wire"
+)
+
+const (
+	// helloFirst is the first wait for an answer to a first message; it doubles up to helloCap.
+	helloFirst = 500 * time.Millisecond
+	helloCap   = 30 * time.Second
+	// helloTries is how often one parent is tried before the next one gets its turn.
+	helloTries = 3
+	// largeTries is how many of them carry the largest size; the path may be narrower.
+	largeTries = 2
+	// stableFactor is how many rejoin periods an earlier parent must stand before we go back.
+	stableFactor = 5
+	// hello3First is the first wait for a sign that the parent took the third message.
+	hello3First = 300 * time.Millisecond
+	hello3Tries = 6
+)
+
+// parentSearch looks for a parent and goes back to an earlier one.
+//
+//	looking --Hello2 ok--> attached --link down--> looking (from the next entry)
+//	attached, entry > 0 --every rejoin period--> trying entry 0.. --ok--> standing by
+//	standing by for stableFactor periods --> attached to the earlier entry
+type parentSearch struct {
+	list    []ParentAddr
+	entry   int // tried now
+	addr    int
+	tries   int
+	wait    time.Duration
+	attempt *attempt
+	again   *timer
+	rejoin  *timer
+	active  *link
+	known   map[int]ident.NodeID // first accepted key of each entry, kept on disk
+	quiet   bool                 // EventParentSilent was reported since the last success
+}
+
+// attempt is one handshake under way as the initiator.
+type attempt struct {
+	entry   int
+	to      netip.AddrPort
+	mine    wire.Label
+	hs      *session.Handshake
+	frame   []byte
+	mac1Key [32]byte
+	cookie  *session.Cookie
+}
+
+func (p *parentSearch) init(n *Node) {
+	p.list = n.cfg.Parents
+	p.known = map[int]ident.NodeID{}
+	for i, e := range p.list {
+		if b := n.cfg.Stored[pinName(e.Entry)]; len(b) == ident.KeySize {
+			p.known[i] = ident.NodeID(b)
+		}
+	}
+	p.again = newTimer(func(now clock.Reading, out *Effects) { n.tryParent(now, out) })
+	p.rejoin = newTimer(func(now clock.Reading, out *Effects) { n.tryEarlier(now, out) })
+	p.wait = helloFirst
+	if len(p.list) > 0 {
+		n.timers.arm(p.again, 0)
+	}
+}
+
+// pinName is where the first accepted key of a parents entry is kept.
+func pinName(entry string) string { return "parent-" + hashName(entry) }
+
+// Parent returns the active parent's key and address; ok is false at a root or while looking.
+func (n *Node) Parent() (id ident.NodeID, addr netip.AddrPort, ok bool) {
+	l := n.parents.active
+	if l == nil {
+		return id, addr, false
+	}
+	return l.peer, l.live.Addr(), true
+}
+
+// IsRoot reports that no parent is configured.
+func (n *Node) IsRoot() bool { return len(n.parents.list) == 0 }
+
+// tryParent sends a first message to the current candidate, or moves on to the next one.
+func (n *Node) tryParent(now clock.Reading, out *Effects) {
+	p := &n.parents
+	if p.tries >= helloTries || len(p.list[p.entry].Addrs) == 0 {
+		n.nextCandidate(now)
+	}
+	e := p.list[p.entry]
+	if len(e.Addrs) == 0 {
+		n.timers.arm(p.again, now.Up+p.wait)
+		p.tries = helloTries
+		return
+	}
+	if p.attempt == nil || p.tries == 0 {
+		n.newAttempt(now, e.Addrs[p.addr%len(e.Addrs)])
+	}
+	size := wire.MaxDatagram
+	if p.tries >= largeTries {
+		size = wire.MinDatagram
+	}
+	n.hello1(now, p.attempt, size, out)
+	p.tries++
+	n.timers.arm(p.again, now.Up+helloFirst<<(p.tries-1))
+}
+
+// nextCandidate gives the turn to the next address or entry; after a full round it waits longer.
+func (n *Node) nextCandidate(now clock.Reading) {
+	p := &n.parents
+	n.endAttempt(now)
+	p.tries = 0
+	p.addr++
+	if p.addr < len(p.list[p.entry].Addrs) {
+		return
+	}
+	if !p.quiet {
+		n.event(Event{Kind: EventParentSilent, Text: p.list[p.entry].Entry})
+	}
+	p.addr = 0
+	p.entry++
+	if p.entry >= len(p.list) {
+		p.entry, p.quiet = 0, true
+		p.wait = min(2*p.wait, helloCap)
+	}
+}
+
+func (n *Node) newAttempt(now clock.Reading, to netip.AddrPort) {
+	p := &n.parents
+	n.endAttempt(now)
+	hs, err := session.NewXX(true, n.who.Secret, n.rand)
+	mine, ok := n.labels.New(now.Up)
+	if err != nil || !ok {
+		return
+	}
+	p.attempt = &attempt{entry: p.entry, to: to, mine: mine, hs: hs, mac1Key: n.mac1Key(p.entry)}
+	msg, err := hs.Write(nil, nil)
+	if err != nil {
+		n.endAttempt(now)
+		return
+	}
+	p.attempt.frame = msg
+}
+
+// mac1Key is the key a first message to a parents entry is addressed with.
+func (n *Node) mac1Key(entry int) [32]byte {
+	if pin := n.parents.list[entry].Pin; !pin.IsZero() {
+		return pin
+	}
+	return n.who.Network.Key
+}
+
+func (n *Node) endAttempt(now clock.Reading) {
+	if a := n.parents.attempt; a != nil {
+		n.labels.Free(now.Up, a.mine)
+		n.parents.attempt = nil
+	}
+}
+
+func (n *Node) hello1(_ clock.Reading, a *attempt, size int, out *Effects) {
+	if a == nil {
+		return
+	}
+	h := wire.Hello1{Version: wire.Version, Label: a.mine, Noise: a.frame, Size: size}
+	b := h.Append(nil)
+	wire.PutMAC1(b, session.Mac1(a.mac1Key, wire.MACInput(b)))
+	if a.cookie != nil {
+		wire.PutMAC2(b, a.cookie.Mac2(wire.MAC2Input(b)))
+	}
+	out.Send = append(out.Send, Datagram{To: a.to, B: b})
+}
+
+// fromHello2 takes a parent's answer: who it is, and whether we want it.
+func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
+	a := n.parents.attempt
+	h, err := wire.ParseHello2(b)
+	if err != nil || a == nil || h.To != a.mine || from != a.to {
+		n.count(drop.Stranger)
+		return
+	}
+	payload, err := a.hs.Read(nil, h.Noise)
+	if err != nil {
+		n.count(drop.OpenFailed)
+		return
+	}
+	p, cert, err := n.parentPayload(a, payload)
+	if err != nil {
+		n.refuseParent(now, a, err)
+		return
+	}
+	mine := wire.LinkPayload{
+		KeepAlive: seconds(n.cfg.KeepAlive), Size: uint16(len(b)),
+		NodeCert: n.who.Cert.Append(nil),
+	}
+	msg, err := a.hs.Write(nil, mine.Append(nil))
+	if err != nil {
+		return
+	}
+	n.parents.attempt = nil
+	l := n.linkUp(now, linkKeys{
+		peer: cert.Key, network: cert.Network, addr: from, mine: a.mine, theirs: h.Label,
+		keys: a.hs.Keys(), size: min(len(b), wire.MaxDatagram), period: n.cfg.KeepAlive,
+		toward: true, entry: a.entry,
+	})
+	l.above = p.Parents
+	l.hello3 = wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
+	n.sendHello3(now, l, 0, out)
+}
+
+// parentPayload checks what a parent says of itself: the pinned key, or a member of a network
+// that we trust or that we were told relays for us.
+func (n *Node) parentPayload(a *attempt, b []byte) (p wire.LinkPayload, cert *ident.NodeCert,
+	err error,
+) {
+	p, err = wire.ParseLinkPayload(b)
+	if err != nil {
+		return p, nil, err
+	}
+	cert, err = ident.DecodeNodeCert(p.NodeCert)
+	if err != nil {
+		return p, nil, err
+	}
+	if err := proves(cert, a.hs.RemoteStatic()); err != nil {
+		return p, nil, err
+	}
+	if pin := n.parents.list[a.entry].Pin; !pin.IsZero() {
+		if cert.Key != pin {
+			return p, nil, ErrWrongPin
+		}
+		return p, cert, nil
+	}
+	return p, cert, n.trusts(cert)
+}
+
+// refuseParent gives up on a parent that is not who we want; the next one gets its turn.
+func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
+	e := n.parents.list[a.entry].Entry
+	n.event(Event{Kind: EventParentRefused, Addr: a.to, Text: fmt.Sprintf("%s: %v", e, err)})
+	n.parents.tries = helloTries
+	n.endAttempt(now)
+	n.timers.arm(n.parents.again, now.Up+helloCap)
+}
+
+// sendHello3 repeats the third message until the parent is heard on the link.
+func (n *Node) sendHello3(now clock.Reading, l *link, try int, out *Effects) {
+	if l.hello3 == nil {
+		return
+	}
+	if try >= hello3Tries {
+		n.linkDown(now, l, "did not finish the handshake")
+		return
+	}
+	out.send(l.live.Addr(), l.hello3)
+	l.repeat = newTimer(func(now clock.Reading, out *Effects) { n.sendHello3(now, l, try+1, out) })
+	n.timers.arm(l.repeat, now.Up+hello3First<<try)
+}
+
+// parentConfirmed makes a parent active once it was heard under the new keys.
+func (n *Node) parentConfirmed(now clock.Reading, l *link) {
+	p := &n.parents
+	n.timers.stop(p.again)
+	p.tries, p.addr, p.wait, p.quiet = 0, 0, helloFirst, false
+	if old := p.known[l.entry]; old != l.peer && p.list[l.entry].Pin.IsZero() {
+		if !old.IsZero() {
+			n.event(Event{Kind: EventParentRefused, Key: l.peer, Text: p.list[l.entry].Entry +
+				": another key than the last time answered and was accepted"})
+		}
+		p.known[l.entry] = l.peer
+		n.keep(pinName(p.list[l.entry].Entry), l.peer[:])
+	}
+	if p.active != nil && p.active != l && l.entry < p.active.entry {
+		n.standBy(now, l)
+		return
+	}
+	n.activate(now, l)
+}
+
+// activate makes l the parent that carries our traffic and knows our records.
+func (n *Node) activate(now clock.Reading, l *link) {
+	p := &n.parents
+	old := p.active
+	p.active, p.entry = l, l.entry
+	if old != nil && old != l && n.links.byID[old.id] == old {
+		n.tell(old, wire.ControlBye, nil)
+		n.retire(now, old)
+	}
+	n.event(Event{
+		Kind: EventParentUp, Key: l.peer, Addr: l.live.Addr(), Text: p.list[l.entry].Entry,
+	})
+	if l.entry > 0 {
+		n.timers.arm(p.rejoin, now.Up+n.cfg.Rejoin+n.jitter(n.cfg.Rejoin/8))
+	} else {
+		n.timers.stop(p.rejoin)
+	}
+	n.attached(now, l)
+}
+
+// standBy waits until an earlier parent has proved stable before we go back to it.
+func (n *Node) standBy(now clock.Reading, l *link) {
+	t := newTimer(func(now clock.Reading, _ *Effects) {
+		if n.links.byID[l.id] == l && n.parents.active != l {
+			n.activate(now, l)
+		}
+	})
+	n.timers.arm(t, now.Up+stableFactor*n.cfg.Rejoin)
+}
+
+// retire lets the goodbye leave and then ends a link that is no longer wanted.
+func (n *Node) retire(now clock.Reading, l *link) {
+	t := newTimer(func(now clock.Reading, _ *Effects) {
+		if n.links.byID[l.id] == l && n.parents.active != l {
+			n.linkDown(now, l, "replaced by an earlier parent")
+		}
+	})
+	n.timers.arm(t, now.Up+time.Second)
+}
+
+// tryEarlier tries the parents before the active one again.
+func (n *Node) tryEarlier(now clock.Reading, out *Effects) {
+	p := &n.parents
+	if p.active == nil || p.active.entry == 0 {
+		return
+	}
+	n.timers.arm(p.rejoin, now.Up+n.cfg.Rejoin+n.jitter(n.cfg.Rejoin/8))
+	for _, l := range n.links.all() {
+		if l.toward && l != p.active {
+			return
+		}
+	}
+	p.entry, p.addr = 0, 0
+	if len(p.list[0].Addrs) == 0 {
+		return
+	}
+	n.newAttempt(now, p.list[0].Addrs[0])
+	n.hello1(now, p.attempt, wire.MaxDatagram, out)
+}
+
+// parentLost looks for another parent at once.
+func (n *Node) parentLost(now clock.Reading, l *link) {
+	p := &n.parents
+	if p.active != l {
+		if p.active == nil && p.attempt == nil {
+			n.timers.arm(p.again, now.Up)
+		}
+		return
+	}
+	p.active = nil
+	n.timers.stop(p.rejoin)
+	for _, other := range n.links.all() {
+		if other.toward && other.hello3 == nil {
+			n.activate(now, other)
+			return
+		}
+	}
+	p.entry = (l.entry + 1) % len(p.list)
+	p.tries, p.addr, p.wait = 0, 0, helloFirst
+	n.endAttempt(now)
+	n.timers.arm(p.again, now.Up)
+}
+
+// fromUp takes the chain of parents above our parent.
+func (n *Node) fromUp(l *link, b []byte) error {
+	u, err := wire.ParseUp(b)
+	if err != nil {
+		return err
+	}
+	l.above = append(l.above[:0], u.Keys...)
+	n.tellAbove(l)
+	return nil
+}
+
+// tellAbove tells the children of the same network which chain of parents they hang on.
+func (n *Node) tellAbove(parent *link) {
+	for _, l := range n.links.all() {
+		if !l.toward {
+			n.tell(l, wire.ControlUp, n.above(l, parent).Append(nil))
+		}
+	}
+}
+
+// above is the chain over a child: our parent and its own chain, members of one network only.
+func (n *Node) above(child, parent *link) wire.Up {
+	var u wire.Up
+	if parent == nil || child.network != n.who.Cert.Network || parent.network != child.network {
+		return u
+	}
+	u.Keys = append(u.Keys, parent.peer)
+	for _, k := range parent.above {
+		if len(u.Keys) < wire.MaxParents {
+			u.Keys = append(u.Keys, k)
+		}
+	}
+	return u
+}
+
+// SetParents replaces the configured parents, or their addresses after a new look-up of names.
+func (n *Node) setParents(now clock.Reading, list []ParentAddr) {
+	p := &n.parents
+	same := len(list) == len(p.list)
+	for i := 0; same && i < len(list); i++ {
+		same = list[i].Entry == p.list[i].Entry && list[i].Pin == p.list[i].Pin
+	}
+	p.list = list
+	if same && p.active != nil {
+		return
+	}
+	if !same {
+		for _, l := range n.links.all() {
+			if l.toward {
+				n.linkDown(now, l, "parents changed")
+			}
+		}
+		p.entry, p.addr, p.tries = 0, 0, 0
+	}
+	if len(list) == 0 {
+		n.timers.stop(p.again)
+		return
+	}
+	p.entry %= len(list)
+	n.timers.sooner(p.again, now.Up)
+}
+
+// seconds is a duration in whole seconds, as frames carry it.
+func seconds(d time.Duration) uint16 { return uint16(min(d/time.Second, 65535)) }

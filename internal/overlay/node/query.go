@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+	"staex/internal/overlay/pool"
+	"staex/internal/overlay/route"
+	"staex/internal/overlay/state"
+	"staex/internal/overlay/tunnel"
+)
+
+// Info is what this node knows about one key, as `mcc nodes` shows it.
+type Info struct {
+	ID       ident.NodeID
+	Kind     state.Kind
+	Parent   ident.NodeID // zero: none, or not known
+	Network  ident.NetworkHash
+	Self     bool
+	Above    int            // 1 for our parent, 2 for its parent and so on; 0 for all others
+	Addr     netip.AddrPort // direct neighbours only
+	External netip.Addr     // of an endpoint of ours
+	Seen     time.Duration  // last sign of life on the Up clock; neighbours and self only
+	Tunnel   string         // name of the tunnel, for endpoints of ours
+}
+
+// Nodes lists what is known: endpoints first, then self, the chain of parents, and the rest by id.
+func (n *Node) Nodes(now clock.Reading) []Info {
+	var ends, rest []Info
+	self := Info{ID: n.self, Kind: state.Node, Self: true, Seen: now.Up}
+	self.Network = n.who.Cert.Network
+	n.records.Each(func(r state.Row) bool {
+		x := Info{ID: r.Key, Kind: r.Kind, Parent: r.Parent, Network: r.Network}
+		switch {
+		case r.Key == n.self:
+			self.Parent = r.Parent
+			return true
+		case r.Kind != state.Node:
+			n.endpointInfo(&x)
+			ends = append(ends, x)
+			return true
+		}
+		n.neighbourInfo(&x, false)
+		rest = append(rest, x)
+		return true
+	})
+	ends = append(ends, n.farEnds(ends)...)
+	slices.SortFunc(ends, func(a, b Info) int { return a.ID.Compare(b.ID) })
+	return append(append(append(ends, self), n.chain()...), rest...)
+}
+
+func (n *Node) endpointInfo(x *Info) {
+	if t, ok := n.tunnels.ByLocalKey(x.ID); ok {
+		x.External, x.Tunnel = t.External, t.Name
+	}
+}
+
+// farEnds are the other ends of our tunnels, which hang below nodes that we may not see.
+func (n *Node) farEnds(known []Info) []Info {
+	var list []Info
+	for _, t := range n.Tunnels() {
+		have := func(x Info) bool { return x.ID == t.RemoteKey }
+		if t.RemoteKey.IsZero() || slices.ContainsFunc(known, have) {
+			continue
+		}
+		kind := state.ServerEndpoint
+		if t.Side == tunnel.Server {
+			kind = state.ClientEndpoint
+		}
+		list = append(list, Info{
+			ID: t.RemoteKey, Kind: kind, Parent: t.RemoteNode, Network: t.Network, Tunnel: t.Name,
+		})
+	}
+	return list
+}
+
+func (n *Node) neighbourInfo(x *Info, toward bool) {
+	if l := n.links.byPeer[peerKey{x.ID, toward}]; l != nil {
+		x.Addr, x.Seen = l.live.Addr(), l.live.Heard()
+	}
+}
+
+// chain is our parent, its parent and so on, as far as members of our network told us.
+func (n *Node) chain() []Info {
+	p := n.parents.active
+	if p == nil {
+		return nil
+	}
+	first := Info{ID: p.peer, Kind: state.Node, Above: 1, Network: p.network}
+	n.neighbourInfo(&first, true)
+	list := []Info{first}
+	for i, k := range p.above {
+		list[len(list)-1].Parent = k
+		list = append(list, Info{ID: k, Kind: state.Node, Above: i + 2, Network: p.network})
+	}
+	return list
+}
+
+// Lease returns the node-local addresses of a key. An endpoint has some only on the node at the
+// other end of its tunnel (and on its own); a node has them everywhere.
+func (n *Node) Lease(now clock.Reading, id ident.NodeID) (pool.Lease, bool) {
+	if row, ok := n.records.Get(id); ok && row.Kind != state.Node && row.Via != state.Self {
+		if _, mine := n.tunnels.ByRemoteKey(id); !mine {
+			return pool.Lease{}, false
+		}
+	}
+	l, ok := n.leases.Lease(now.Up, id)
+	n.leases.Touch(now.Up, id)
+	return l, ok
+}
+
+// Named returns the key behind a name: a tunnel of ours, in our network first.
+func (n *Node) Named(name string) (ident.NodeID, bool) {
+	t, ok := n.tunnels.ByNameIn(n.who.Cert.Network, name)
+	if !ok {
+		t, ok = n.tunnels.ByName(name)
+	}
+	if !ok || t.Pending {
+		return ident.NodeID{}, false
+	}
+	if t.Side == tunnel.Server {
+		return t.ID, true
+	}
+	return t.RemoteKey, true
+}
+
+// NameOf returns the name of a key, or "".
+func (n *Node) NameOf(id ident.NodeID) string {
+	if t, ok := n.tunnels.ByRemoteKey(id); ok && len(t.Names) > 0 {
+		return t.Names[0]
+	}
+	if t, ok := n.tunnels.ByLocalKey(id); ok && t.Side == tunnel.Server && len(t.Names) > 0 {
+		return t.Names[0]
+	}
+	return ""
+}
+
+// ByAddr returns the key behind a node-local address.
+func (n *Node) ByAddr(a netip.Addr) (ident.NodeID, bool) { return n.leases.ByAddr(a) }
+
+// ByMAC returns the key behind a node-local MAC address.
+func (n *Node) ByMAC(mac [6]byte) (ident.NodeID, bool) { return n.leases.ByMAC(mac) }
+
+// Route returns the keys on the way between two keys, as far as this node's own records tell.
+func (n *Node) Route(from, to ident.NodeID) ([]ident.NodeID, bool) {
+	return route.Path(n.records, from, to)
+}
+
+// Problems lists what keeps the node from working, in sentences; empty means healthy.
+func (n *Node) Problems() []string {
+	if n.IsRoot() || n.parents.active != nil {
+		return nil
+	}
+	list := make([]string, 0, len(n.parents.list))
+	for _, p := range n.parents.list {
+		if len(p.Addrs) == 0 {
+			list = append(list, "parent "+p.Entry+": its name does not resolve")
+			continue
+		}
+		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on the "+
+			"way, and does it admit our network (relay-networks)?")
+	}
+	return list
+}
+
+// Drops adds up the slow path's drops by reason.
+func (n *Node) Drops() (counts [drop.Count]uint64) {
+	for i := range counts {
+		counts[i] = n.fast.C.Drops[i].Load()
+	}
+	return counts
+}
+
+// Links is how many neighbours there are.
+func (n *Node) Links() int { return len(n.links.byID) }
+
+// Sessions is how many sessions are live.
+func (n *Node) Sessions() int { return len(n.sessions.byKey) }
+
+// SessionPath tells the size that a tunnel's session may send, 0 without a session.
+func (n *Node) SessionPath(id ident.NodeID) *plane.Path {
+	if end := n.ends[id]; end != nil && end.peer.Session() != nil {
+		return end.peer.Session().Path()
+	}
+	return nil
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/blake2s"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+	"staex/internal/overlay/state"
+	"staex/internal/wire"
+)
+
+// digestSize is the digest in a keep-alive in bytes.
+const digestSize = 4
+
+// memberRows is how many rows a child of our own network may hold below it: such a child may be
+// a relay with a whole site under it. Strangers' children keep the default of state.ChildRows.
+const memberRows = 1 << 20
+
+// wantEvery is how often a differing digest may make a child tell everything again.
+const wantEvery = 10 * time.Minute
+
+// ownRecords is what this node says of itself and of its endpoints.
+type ownRecords struct {
+	seq map[ident.NodeID]uint64
+}
+
+const seqPrefix = "seq-"
+
+// load takes the sequence numbers from before the restart and puts the node's own row.
+func (o *ownRecords) load(n *Node) error {
+	o.seq = map[ident.NodeID]uint64{}
+	for name, b := range n.cfg.Stored {
+		if len(name) > len(seqPrefix) && name[:len(seqPrefix)] == seqPrefix {
+			id, err := ident.ParseNodeID(name[len(seqPrefix):])
+			if err != nil || len(b) != 8 {
+				return fmt.Errorf("load %s: damaged", name)
+			}
+			o.seq[id] = binary.BigEndian.Uint64(b)
+		}
+	}
+	n.say(state.Node, n.who.Secret, ident.NodeID{})
+	return nil
+}
+
+// say signs a new record of one of our own keys and marks it for the parent.
+func (n *Node) say(kind state.Kind, key *ident.Secret, parent ident.NodeID) {
+	id := key.ID()
+	n.own.seq[id]++
+	r := state.Record{
+		Kind: kind, Key: id, Parent: parent, Network: n.who.Cert.Network, Seq: n.own.seq[id],
+	}
+	r.Sign(key)
+	n.keep(seqPrefix+id.String(), binary.BigEndian.AppendUint64(nil, r.Seq))
+	n.records.Put(&r, nil, state.From{})
+	n.mark(id)
+}
+
+// keep queues a value for the disk; it leaves with the effects of this call.
+func (n *Node) keep(name string, data []byte) { n.keeps = append(n.keeps, Record{name, data}) }
+
+// mark notes that the parent should be told about a key.
+func (n *Node) mark(key ident.NodeID) {
+	if l := n.parents.active; l != nil {
+		l.ctl.dirty.add(key)
+		n.links.busy[l.id] = l
+	}
+}
+
+// attached tells a new parent everything below and including this node.
+func (n *Node) attached(now clock.Reading, l *link) {
+	n.say(state.Node, n.who.Secret, l.peer)
+	n.tellAll(l)
+	n.tellAbove(l)
+	n.retryOffers(now)
+	n.resumeSessions(now)
+}
+
+// childAttached prepares the quota and the digest of a child's rows.
+func (n *Node) childAttached(l *link) {
+	via := state.Via(l.id)
+	n.records.SetKeyVia(via, l.digest)
+	if l.network == n.who.Cert.Network {
+		n.records.SetQuota(via, memberRows)
+	}
+}
+
+// tellAll queues every row for a parent, parents before children.
+func (n *Node) tellAll(l *link) {
+	if !l.toward {
+		return
+	}
+	l.ctl.dirty = recordSet{}
+	n.records.Walk(func(r state.Row) bool {
+		l.ctl.dirty.add(r.Key)
+		return true
+	})
+	n.links.busy[l.id] = l
+}
+
+// recordMessage is what to tell a neighbour about a key now: its record, or that it is gone.
+func (n *Node) recordMessage(key ident.NodeID, l *link) []byte {
+	row, ok := n.records.Get(key)
+	if !ok {
+		g := wire.Gone{Key: key, Seq: state.MaxSeq}
+		return wire.AppendMessage(nil, wire.ControlGone, g.Append(nil))
+	}
+	m := wire.Record{Record: row.Encoded, NodeCert: n.certOf(key)}
+	if key == n.self && l.toward {
+		m.NodeCert = nil // the link handshake carried it
+	}
+	return wire.AppendMessage(nil, wire.ControlRecord, m.Append(nil))
+}
+
+// certOf is the certificate that admitted a key's row.
+func (n *Node) certOf(key ident.NodeID) []byte {
+	if key == n.self {
+		return n.who.Cert.Append(nil)
+	}
+	if t, ok := n.tunnels.ByLocalKey(key); ok {
+		return t.LocalCert
+	}
+	return n.certs[key]
+}
+
+// fromRecord takes a record that a neighbour passed on.
+func (n *Node) fromRecord(l *link, b []byte) error {
+	m, err := wire.ParseRecord(b)
+	if err != nil {
+		return err
+	}
+	r, err := state.DecodeRecord(m.Record)
+	if err != nil {
+		return err
+	}
+	if l.toward {
+		n.fromAbove(l, r, m.Record)
+		return nil
+	}
+	if err := n.admitRecord(l, r, m.NodeCert); err != nil {
+		n.count(drop.BadSignature)
+		return nil
+	}
+	old, known := n.records.Branch(r.Key)
+	prev, _ := n.records.Get(r.Key)
+	change := n.records.Put(r, m.Record, state.From{Via: state.Via(l.id), Neighbour: l.peer})
+	switch {
+	case change == state.Stale:
+		n.count(drop.StaleRecord)
+		n.sendRecord(l, prev)
+	case change.Changed():
+		if len(m.NodeCert) > 0 {
+			n.certs[r.Key] = append([]byte(nil), m.NodeCert...)
+		}
+		n.mark(r.Key)
+		if known && old != state.Via(l.id) {
+			n.tellOldBranch(old, m.Record)
+		}
+	case change != state.Same:
+		n.count(drop.Quota)
+	}
+	return nil
+}
+
+// sendRecord gives a neighbour the newest record we know, so that its owner can go on from there.
+func (n *Node) sendRecord(l *link, row state.Row) {
+	m := wire.Record{Record: row.Encoded}
+	n.tell(l, wire.ControlRecord, m.Append(nil))
+}
+
+// tellOldBranch tells the branch that a key left, so that it drops its rows. Labels need no word:
+// who moved lays its paths anew.
+func (n *Node) tellOldBranch(old state.Via, encoded []byte) {
+	l := n.links.byID[plane.LinkID(old)]
+	if l == nil || l.toward {
+		return
+	}
+	n.tell(l, wire.ControlRecord, wire.Record{Record: encoded}.Append(nil))
+}
+
+// fromAbove takes a record that a parent sent down: either our own, newer than we knew (the disk
+// was lost), or that of a key which has left our branch.
+func (n *Node) fromAbove(l *link, r *state.Record, encoded []byte) {
+	row, ok := n.records.Get(r.Key)
+	if !ok || !r.Verify() || r.Seq < row.Seq {
+		return
+	}
+	if row.Via == state.Self {
+		if secret, kind, parent, ok := n.ownKey(r.Key, l); ok {
+			n.own.seq[r.Key] = r.Seq
+			n.say(kind, secret, parent)
+		}
+		return
+	}
+	if r.Seq == row.Seq {
+		return
+	}
+	branch, _ := n.records.Branch(r.Key)
+	n.removeRows(r.Key)
+	if down := n.links.byID[plane.LinkID(branch)]; down != nil && !down.toward {
+		n.tell(down, wire.ControlRecord, wire.Record{Record: encoded}.Append(nil))
+	}
+}
+
+// ownKey finds the secret of one of our own keys.
+func (n *Node) ownKey(key ident.NodeID, l *link) (s *ident.Secret, k state.Kind,
+	parent ident.NodeID, ok bool,
+) {
+	if key == n.self {
+		return n.who.Secret, state.Node, l.peer, true
+	}
+	t, ok := n.tunnels.ByLocalKey(key)
+	if !ok {
+		return nil, 0, parent, false
+	}
+	return t.Local, kindOf(t.Side), n.self, true
+}
+
+// admitRecord checks the signature and that the key belongs to an admitted network. A key whose
+// certificate was checked before needs only the signature.
+func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
+	if !r.Verify() {
+		return fmt.Errorf("record of %v: signature does not verify", r.Key)
+	}
+	if r.Key == l.peer {
+		return nil // its certificate came with the link handshake
+	}
+	if len(cert) == 0 {
+		if _, known := n.certs[r.Key]; known {
+			return nil
+		}
+		return fmt.Errorf("record of %v: no certificate", r.Key)
+	}
+	if r.Kind == state.Node {
+		c, err := ident.DecodeNodeCert(cert)
+		if err != nil {
+			return err
+		}
+		if c.Key != r.Key {
+			return ErrWrongKey
+		}
+		return n.admitted.verify(c)
+	}
+	return n.admitEndpoint(r, cert)
+}
+
+// admitEndpoint checks an endpoint's certificate: a server endpoint's is signed by the network, a
+// client endpoint's by the node that hosts it.
+func (n *Node) admitEndpoint(r *state.Record, cert []byte) error {
+	c, err := ident.DecodeEndpointCert(cert)
+	if err != nil {
+		return err
+	}
+	if c.Key != r.Key {
+		return ErrWrongKey
+	}
+	if r.Kind == state.ClientEndpoint {
+		return c.VerifyBy(r.Parent)
+	}
+	key, ok := n.admitted[c.Network]
+	if !ok {
+		return ErrForeign
+	}
+	return c.VerifyBy(key)
+}
+
+// fromGone takes the news that a subtree below a child is gone.
+func (n *Node) fromGone(l *link, b []byte) error {
+	g, err := wire.ParseGone(b)
+	if err != nil {
+		return err
+	}
+	row, ok := n.records.Get(g.Key)
+	branch, _ := n.records.Branch(g.Key)
+	if l.toward || !ok || branch != state.Via(l.id) || row.Seq > g.Seq {
+		return nil
+	}
+	n.removeRows(g.Key)
+	n.mark(g.Key)
+	return nil
+}
+
+func (n *Node) removeRows(key ident.NodeID) {
+	for _, k := range n.records.Remove(key) {
+		delete(n.certs, k)
+	}
+}
+
+// forgetVia drops the rows of a link that went down and tells the parent about its head.
+func (n *Node) forgetVia(via state.Via) {
+	for _, k := range n.records.RemoveVia(via) {
+		delete(n.certs, k)
+		n.mark(k)
+	}
+}
+
+// digestFor is what both ends of a link must agree on: the rows of the child's side.
+func (n *Node) digestFor(l *link) []byte {
+	var d [digestSize]byte
+	if len(l.ctl.out) > 0 || l.ctl.dirty.len() > 0 {
+		return nil // what is under way would look like a difference
+	}
+	if l.toward {
+		n.records.SetKey(l.digest)
+		d = n.records.DigestAll()
+	} else {
+		d = n.records.DigestVia(state.Via(l.id))
+	}
+	return d[:]
+}
+
+// checkDigest compares what a child has with what we know of it.
+func (n *Node) checkDigest(now clock.Reading, l *link, plain []byte) {
+	if len(plain) != digestSize || l.toward || len(l.ctl.out) > 0 || now.Up < l.wantNext {
+		return
+	}
+	if d := n.records.DigestVia(state.Via(l.id)); d != [digestSize]byte(plain) {
+		l.wantNext = now.Up + wantEvery
+		n.tell(l, wire.ControlWant, nil)
+	}
+}
+
+// hashName makes a file name out of a configured text.
+func hashName(s string) string {
+	sum := blake2s.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// recordSet is keys in the order they were marked, each once.
+type recordSet struct {
+	list []ident.NodeID
+	has  map[ident.NodeID]bool
+}
+
+func (s *recordSet) add(k ident.NodeID) {
+	if s.has == nil {
+		s.has = map[ident.NodeID]bool{}
+	}
+	if !s.has[k] {
+		s.has[k] = true
+		s.list = append(s.list, k)
+	}
+}
+
+func (s *recordSet) len() int            { return len(s.list) }
+func (s *recordSet) first() ident.NodeID { return s.list[0] }
+
+func (s *recordSet) pop() {
+	delete(s.has, s.list[0])
+	s.list = s.list[1:]
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/tunnel"
+	"staex/internal/wire"
+)
+
+// switchTunnel enables or disables a tunnel at this end, at once, and tells the other end.
+// Disabled at either end wins.
+func (n *Node) switchTunnel(now clock.Reading, t *tunnel.Tunnel, on bool) {
+	t.DisabledHere = !on
+	change := uint8(wire.SwitchDisabled)
+	text := "disabled"
+	if on {
+		change, text = wire.SwitchEnabled, "enabled"
+	}
+	n.changed(now, t, change, text)
+}
+
+// deleteTunnel ends a tunnel for good; a tombstone stays so that the other end learns of it.
+func (n *Node) deleteTunnel(now clock.Reading, t *tunnel.Tunnel) {
+	if t.Deleted {
+		return
+	}
+	n.closeEnd(now, t)
+	if forgotten, ok := n.tunnels.Bury(t.ID); ok {
+		n.keep(tunnelPrefix+forgotten.String(), nil)
+	}
+	n.changed(now, t, wire.SwitchDeleted, "deleted")
+}
+
+// changed keeps a tunnel's new state, applies it and tells the other end until it confirms.
+func (n *Node) changed(now clock.Reading, t *tunnel.Tunnel, change uint8, text string) {
+	t.Seq++
+	n.saveTunnel(t)
+	if !t.Deleted {
+		n.refresh(now, t)
+	}
+	n.event(Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode, Text: text})
+	if t.RemoteKey.IsZero() && t.Side == tunnel.Server && !t.Deleted {
+		return // the other end does not know of it yet; the offer goes on
+	}
+	n.endOffer(t)
+	n.offerAgain(now, t)
+	o := n.offers[t.ID]
+	o.change = change
+	n.random(o.id[:])
+}
+
+// fromSwitch takes the other end's word on a tunnel. It is kept before it is confirmed.
+func (n *Node) fromSwitch(now clock.Reading, c *conversation, b []byte) error {
+	s, err := wire.ParseSwitch(b)
+	if err != nil {
+		return err
+	}
+	t, ok := n.tunnels.ByID(s.Tunnel)
+	if ok && t.RemoteNode == c.key.remote && !t.Deleted {
+		n.applySwitch(now, t, s.State)
+	}
+	m := wire.SwitchOK{ID: s.ID}
+	n.sendMessage(now, c, wire.SessionSwitchOK, m.Append(nil))
+	return nil
+}
+
+func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
+	text := ""
+	switch to {
+	case wire.SwitchEnabled:
+		if !t.DisabledThere {
+			return
+		}
+		t.DisabledThere, text = false, "enabled by the other end"
+	case wire.SwitchDisabled:
+		if t.DisabledThere {
+			return
+		}
+		t.DisabledThere, text = true, "disabled by the other end"
+	case wire.SwitchDeleted:
+		n.endOffer(t)
+		n.closeEnd(now, t)
+		text = "deleted by the other end"
+		if t.Side == tunnel.Client {
+			n.tunnels.Remove(t.ID)
+			n.keep(tunnelPrefix+t.ID.String(), nil)
+		} else {
+			t.DisabledThere, t.RemoteKey = true, ident.NodeID{}
+			n.saveTunnel(t)
+		}
+		n.event(Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode, Text: text})
+		return
+	}
+	n.saveTunnel(t)
+	n.refresh(now, t)
+	n.event(Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode, Text: text})
+}
+
+// fromSwitchOK ends the telling; the tombstone of a deleted tunnel has done its work.
+func (n *Node) fromSwitchOK(c *conversation, b []byte) error {
+	s, err := wire.ParseSwitchOK(b)
+	if err != nil {
+		return err
+	}
+	for _, t := range n.tunnels.List() {
+		o := n.offers[t.ID]
+		if o == nil || o.change == 0 || o.id != s.ID || t.RemoteNode != c.key.remote {
+			continue
+		}
+		n.endOffer(t)
+		if t.Deleted {
+			n.tunnels.Remove(t.ID)
+			n.keep(tunnelPrefix+t.ID.String(), nil)
+		}
+	}
+	return nil
+}
+
+// find returns the tunnel that a person means: by id, by the start of it, or by name.
+func (n *Node) find(ref string) (*tunnel.Tunnel, error) {
+	if id, err := ident.ParseNodeID(ref); err == nil {
+		if t, ok := n.tunnels.ByID(id); ok {
+			return t, nil
+		}
+	}
+	var found *tunnel.Tunnel
+	for _, t := range n.tunnels.List() {
+		if t.Deleted || !t.HasName(ref) && t.ID.String()[:8] != ref {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("tunnel %q: two tunnels have this name, use the id", ref)
+		}
+		found = t
+	}
+	if found == nil {
+		return nil, fmt.Errorf("tunnel %q: %w", ref, ErrNotFound)
+	}
+	return found, nil
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"net/netip"
+	"time"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+	"staex/internal/wire"
+)
+
+// Inbound takes one receive batch: datagrams of seg bytes (the last may be shorter) that all came
+// from one address. It fills Transit, Packets, Control, Notices and, for answers made at once,
+// Runs. It overwrites b.
+func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg int) {
+	if seg <= 0 {
+		seg = len(b)
+	}
+	for o := 0; o < len(b); o += seg {
+		e := min(o+seg, len(b))
+		f := b[o:e:e]
+		switch wire.PeekType(f) {
+		case wire.TypeData:
+			w.data(now, from, b, o, e, seg)
+		case wire.TypePathHandshake:
+			w.pathHandshake(now, from, b, o, e, seg)
+		case wire.TypeLink:
+			w.link(from, f)
+		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie:
+			w.Control = append(w.Control, Control{From: from, B: f})
+		default:
+			w.drop(drop.BadType)
+		}
+	}
+	w.flush()
+}
+
+// link hands a link frame to the slow path. The source address is not checked here: a neighbour
+// may have moved, and only the slow path can tell by opening the frame.
+func (w *Worker) link(from netip.AddrPort, f []byte) {
+	l, ok := wire.PeekLabel(f)
+	if !ok {
+		w.drop(drop.Short)
+		return
+	}
+	r := w.t.row(l)
+	if r == nil || r.Kind != RowControl {
+		w.drop(drop.UnknownLabel)
+		return
+	}
+	w.Control = append(w.Control, Control{Link: r.ID, From: from, B: f})
+}
+
+// minFrame is the label and its type byte: less cannot be forwarded.
+const minFrame = 4
+
+// lookup finds the row of a labelled frame and checks that it came from the neighbour whose label
+// it is. A nil row means the frame is already counted as dropped.
+func (w *Worker) lookup(from netip.AddrPort, f []byte) *Row {
+	l, ok := wire.PeekLabel(f)
+	if !ok || len(f) <= minFrame {
+		w.drop(drop.Short)
+		return nil
+	}
+	r := w.t.row(l)
+	if r == nil || r.In == nil {
+		w.drop(drop.UnknownLabel)
+		w.notice(Notice{Kind: NoticeUnknownLabel, From: from, Label: l})
+		return nil
+	}
+	if r.In.Addr() != from {
+		w.drop(drop.WrongSource)
+		return nil
+	}
+	return r
+}
+
+// transit writes the next label in place and adds the frame to the run of its next hop.
+func (w *Worker) transit(now time.Duration, r *Row, b []byte, o, e, seg int) {
+	if r.Used.Load() != int64(now) {
+		r.Used.Store(int64(now))
+	}
+	wire.SetLabel(b[o:], r.Out)
+	r.To.MarkSent(now)
+	w.C.Moved.Add(1)
+	to := r.To.Addr()
+	if k := len(w.Transit) - 1; k >= 0 {
+		l := &w.Transit[k]
+		if l.To == to && l.Off+l.Len == o && l.Len%seg == 0 && l.Seg == seg &&
+			l.Len/seg < MaxSegments && l.Len+e-o <= MaxSend {
+			l.Len += e - o
+			return
+		}
+	}
+	w.Transit = append(w.Transit, Run{Off: o, Len: e - o, Seg: seg, To: to})
+}
+
+func (w *Worker) pathHandshake(now time.Duration, from netip.AddrPort, b []byte, o, e, seg int) {
+	r := w.lookup(from, b[o:e])
+	switch {
+	case r == nil:
+	case r.Kind == RowTransit:
+		w.transit(now, r, b, o, e, seg)
+	default:
+		w.Control = append(w.Control, Control{From: from, B: b[o:e:e]})
+	}
+}
+
+func (w *Worker) data(now time.Duration, from netip.AddrPort, b []byte, o, e, seg int) {
+	r := w.lookup(from, b[o:e])
+	switch {
+	case r == nil:
+	case r.Kind == RowTransit:
+		w.transit(now, r, b, o, e, seg)
+	case r.Kind == RowSession && r.Session != nil:
+		w.open(now, r, b[o:e])
+	default:
+		w.drop(drop.BadType)
+	}
+}
+
+// open decrypts a frame straight to where its payload will stand in the packet being rebuilt.
+func (w *Worker) open(now time.Duration, r *Row, f []byte) {
+	h, n, err := wire.ParseDataHeader(f)
+	if err != nil {
+		w.drop(drop.Short)
+		return
+	}
+	s := r.Session
+	room := w.super.place(len(f))
+	if room == nil {
+		w.flush()
+		w.drop(drop.QueueFull)
+		return
+	}
+	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), f[n:])
+	if err != nil {
+		w.super.restore()
+		w.drop(reason(err))
+		return
+	}
+	w.C.Opened.Add(1)
+	s.markHeard(now)
+	r.In.MarkHeard(now)
+	if r.Used.Load() != int64(now) {
+		r.Used.Store(int64(now))
+	}
+	w.plain(now, s, plain)
+}
+
+// plain acts on an opened payload that lies at the end of the super-packet under construction.
+func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
+	c := &w.head
+	n, r := c.Decode(p)
+	if r != drop.None {
+		w.super.restore()
+		w.drop(r)
+		return
+	}
+	switch c.Kind {
+	case flow.KindControl:
+		w.message(s, p)
+		w.super.restore()
+	case flow.KindPart:
+		whole, ok := s.parts.Add(now, c.PartID, c.PartIndex, c.PartLast, p[n:])
+		w.super.restore()
+		if ok {
+			w.rebuilt(now, s, whole)
+		}
+	case flow.KindEcho:
+		w.whole = append(w.whole[:0], p[n:]...)
+		w.super.restore()
+		w.echo(now, s)
+	case flow.KindUDP, flow.KindTCP, flow.KindFull:
+		w.segment(now, s, p, n)
+	default:
+		w.super.restore()
+		w.drop(drop.BadContext)
+	}
+}
+
+// rebuilt acts on a payload that came in parts; it must not be a part again.
+func (w *Worker) rebuilt(now time.Duration, s *Session, whole []byte) {
+	w.flush()
+	room := w.super.place(len(whole) + TagSize)
+	_, r := w.head.Decode(whole)
+	if room == nil || r != drop.None || w.head.Kind == flow.KindPart {
+		w.drop(drop.BadContext)
+		return
+	}
+	w.plain(now, s, append(room, whole...))
+}
+
+// message acts on the two messages about flow slots and leaves the others to the slow path.
+func (w *Worker) message(s *Session, p []byte) {
+	if len(p) < 2 {
+		w.drop(drop.BadContext)
+		return
+	}
+	if s.Peer != nil {
+		switch p[1] {
+		case wire.SessionSlotOK:
+			for _, slot := range p[2:] {
+				s.Peer.Client.Confirm(slot)
+			}
+			return
+		case wire.SessionSlotUnknown:
+			for _, slot := range p[2:] {
+				s.Peer.Client.Unknown(slot)
+			}
+			return
+		}
+	}
+	w.notice(Notice{Kind: NoticeSession, Session: s, Body: p})
+}
+
+// segment admits one TCP or UDP payload and joins it to the super-packet under construction.
+func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
+	e, r := w.admit(now, s)
+	if r != drop.None {
+		w.super.restore()
+		w.drop(r)
+		return
+	}
+	if !w.super.join(s.Peer, &w.head, e, p, n, w.Segmented) {
+		w.flush()
+		w.super.begin(s.Peer, &w.head, e, p, n)
+	}
+}
+
+// admit answers whether the tunnel lets the flow in, and with which addresses it appears here.
+func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
+	c, peer := &w.head, s.Peer
+	if peer == nil {
+		return flow.Ends{}, drop.NoTunnel
+	}
+	pol := peer.Policy()
+	if pol == nil || !pol.On || peer.Session() != s {
+		return flow.Ends{}, drop.TunnelDisabled
+	}
+	proto := flow.FlowProto(c.Kind)
+	f := flow.Flow{Proto: proto, V6: c.V6, Target: c.Target, Port: c.Port}
+	switch {
+	case pol.Side == SideServer && c.Announce:
+		if !allows(pol, f) {
+			return flow.Ends{}, drop.NoPort
+		}
+		if peer.Server.Announce(now, c.Slot, f) {
+			w.slotOK(now, s, c.Slot)
+		}
+	case pol.Side == SideServer:
+		var ok bool
+		if f, ok = peer.Server.Lookup(now, c.Slot, proto, c.V6); !ok {
+			w.slotUnknown(now, s, c.Slot)
+			return flow.Ends{}, drop.UnknownSlot
+		}
+	case !c.Announce:
+		var ok bool
+		if f, ok = peer.Client.Lookup(now, c.Slot, proto, c.V6); !ok {
+			return flow.Ends{}, drop.UnknownSlot
+		}
+	case !peer.Client.Has(f):
+		return flow.Ends{}, drop.NoFlow
+	}
+	return ends(pol, f)
+}
+
+func allows(pol *Policy, f flow.Flow) bool {
+	return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto
+}
+
+// ends are the addresses and ports that the rebuilt packet shows to the host.
+func ends(pol *Policy, f flow.Flow) (flow.Ends, drop.Reason) {
+	local, remote := pol.Local4, pol.Remote4
+	if f.V6 {
+		local, remote = pol.Local6, pol.Remote6
+	}
+	if !local.IsValid() || !remote.IsValid() || !allows(pol, f) {
+		return flow.Ends{}, drop.NoPort
+	}
+	port := pol.Targets[f.Target].Port
+	if pol.Side == SideServer {
+		return flow.Ends{Src: remote, Dst: local, SrcPort: f.Port, DstPort: port}, drop.None
+	}
+	return flow.Ends{Src: remote, Dst: local, SrcPort: port, DstPort: f.Port}, drop.None
+}
+
+func (w *Worker) slotOK(now time.Duration, s *Session, slot uint8) {
+	w.Message(now, s, []byte{0, wire.SessionSlotOK, slot})
+}
+
+func (w *Worker) slotUnknown(now time.Duration, s *Session, slot uint8) {
+	w.Message(now, s, []byte{0, wire.SessionSlotUnknown, slot})
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"time"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+	"staex/internal/overlay/session"
+	"staex/internal/wire"
+)
+
+// busyAfter is how long a session rests until its next frame is news to the slow path.
+const busyAfter = 5 * time.Second
+
+// partRoom is the compact header of a part in bytes: context, part id, index.
+const partRoom = 3
+
+// Outbound takes one packet (or super-packet) that the host sent, with its offload header in
+// front, and appends the sealed frames to the worker's send buffer. It overwrites p.
+// The returned peer is not nil when the packet is allowed but no session or way exists yet: the
+// caller hands the packet to the slow path, whole and unchanged. Everything else that does not
+// leave is dropped for one counted reason.
+func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
+	off, r := flow.ParseOffload(p)
+	if r != drop.None {
+		return w.drop(r)
+	}
+	ip, v, c := p[flow.OffloadSize:], &w.view, &w.head
+	if r := v.Parse(ip); r != drop.None {
+		return w.drop(r)
+	}
+	if r := off.Check(v); r != drop.None {
+		return w.drop(r)
+	}
+	if r := c.Elide(v, ip); r != drop.None {
+		return w.drop(r)
+	}
+	peer, r := w.place(now, v, c)
+	if r != drop.None {
+		return w.drop(r)
+	}
+	if !off.Vouched() && !v.ChecksumOK(ip) {
+		return w.drop(drop.BadChecksum)
+	}
+	s := peer.Session()
+	if s == nil {
+		return peer
+	}
+	path := s.Path()
+	if path == nil {
+		return peer
+	}
+	if v.Proto == flow.ProtoTCP && v.Flags&flow.FlagSYN != 0 {
+		flow.ClampMSS(ip, v, maxSegment(path), off.Partial())
+		c.Options = [len(c.Options)]byte{}
+		copy(c.Options[:], ip[v.Payload-int(c.OptLen):v.Payload])
+	}
+	w.seal(now, s, path, ip, off.SegmentSize(len(ip)-v.Payload))
+	return nil
+}
+
+// place answers which tunnel allows the packet, and marks the compact header with its flow.
+func (w *Worker) place(now time.Duration, v *flow.View, c *flow.Compact) (*Peer, drop.Reason) {
+	peer := w.t.Peer(v.Dst)
+	if peer == nil {
+		return nil, drop.NoTunnel
+	}
+	pol := peer.Policy()
+	if pol == nil || !pol.On {
+		return nil, drop.TunnelDisabled
+	}
+	local := pol.Local4
+	if v.V6 {
+		local = pol.Local6
+	}
+	if c.Kind == flow.KindEcho {
+		if self := w.t.Self(); v.Src != self.V4 && v.Src != self.V6 {
+			return nil, drop.NoTunnel
+		}
+		return peer, drop.None
+	}
+	if v.Src != local {
+		return nil, drop.NoTunnel
+	}
+	port, other := v.DstPort, v.SrcPort
+	if pol.Side == SideServer {
+		port, other = v.SrcPort, v.DstPort
+	}
+	i, ok := targetIndex(pol, v.Proto, port)
+	if !ok {
+		return nil, drop.NoPort
+	}
+	c.Target, c.Port = i, other
+	f := flow.Flow{Proto: v.Proto, V6: v.V6, Target: i, Port: other}
+	if pol.Side == SideClient {
+		c.Slot, c.Announce = peer.Client.Get(now, f)
+	} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); !ok {
+		return nil, drop.NoFlow
+	}
+	return peer, drop.None
+}
+
+func targetIndex(pol *Policy, proto uint8, port uint16) (uint8, bool) {
+	for i, t := range pol.Targets {
+		if t.Proto == proto && t.Port == port {
+			return uint8(i), true
+		}
+	}
+	return 0, false
+}
+
+// seal cuts the payload into segments that fit the path, writes each compact header over bytes
+// that are already parsed or sealed, and seals straight into the send buffer.
+func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg int) {
+	c, payload := &w.head, w.view.Payload
+	hl := c.Len()
+	total := len(ip) - payload
+	room := path.Size - headRoom - TagSize - hl
+	isTCP := c.Kind == flow.KindTCP || c.Kind == flow.KindFull
+	if seg > room && !isTCP {
+		w.cut(now, s, path, ip, seg)
+		return
+	}
+	seg = max(min(seg, room), 1)
+	n := max((total+seg-1)/seg, 1)
+	first := s.Send.Reserve(n)
+	long := s.Send.LongBatch(first, n)
+	flags, seq := c.Flags, c.Seq
+	for i := range n {
+		o := payload + i*seg
+		e := min(o+seg, len(ip))
+		if isTCP {
+			c.Seq = seq + uint32(i*seg)
+			c.Flags = flow.SegmentFlags(flags, i, n)
+		}
+		c.Append(ip[o-hl : o-hl])
+		w.frame(s, path, first+uint64(i), long, ip[o-hl:e])
+	}
+	w.sent(now, s, path)
+}
+
+// cut sends datagrams that do not fit the path as parts; the far end rebuilds them.
+func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg int) {
+	c, payload := &w.head, w.view.Payload
+	room := path.Size - headRoom - TagSize - partRoom
+	for o := payload; o < len(ip) || o == payload; o += max(seg, 1) {
+		e := min(o+seg, len(ip))
+		whole := append(c.Append(w.whole[:0]), ip[o:e]...)
+		n := (len(whole) + room - 1) / room
+		if n > flow.MaxParts {
+			w.drop(drop.TooBig)
+			return
+		}
+		id := uint8(s.partN.Add(1))
+		first := s.Send.Reserve(n)
+		for i := range n {
+			part := flow.Compact{
+				Kind: flow.KindPart, PartID: id, PartIndex: uint8(i), PartLast: i == n-1,
+			}
+			b := append(part.Append(w.part[:0]), whole[i*room:min((i+1)*room, len(whole))]...)
+			w.frame(s, path, first+uint64(i), s.Send.Long(first+uint64(i)), b)
+		}
+	}
+	w.sent(now, s, path)
+}
+
+// sent notes the time; a session that was quiet is announced to the slow path, which watches it.
+func (w *Worker) sent(now time.Duration, s *Session, path *Path) {
+	if now-s.Sent() >= busyAfter || s.Sent() == 0 {
+		w.notice(Notice{Kind: NoticeBusy, Session: s})
+	}
+	s.markSent(now)
+	path.Link.MarkSent(now)
+}
+
+// frame seals one plaintext as a data frame at the end of the send buffer.
+func (w *Worker) frame(s *Session, path *Path, ctr uint64, long bool, plain []byte) {
+	if len(w.Buf)-w.n < headRoom+len(plain)+TagSize {
+		w.drop(drop.QueueFull)
+		return
+	}
+	h := wire.DataHeader{
+		Type: wire.TypeData, Epoch: session.Epoch(ctr), Long: long, Label: path.Label,
+		Counter: uint32(ctr),
+	}
+	if !long {
+		h.Counter &= 0xffff
+	}
+	o := w.n
+	b := h.Append(w.Buf[o:o])
+	if b = s.Send.Seal(b, ctr, wire.AAD(b[0]), plain); b == nil {
+		w.drop(drop.Epoch)
+		return
+	}
+	w.n += len(b)
+	w.C.Sealed.Add(1)
+	w.Runs = join(w.Runs, o, len(b), path.Link)
+}
+
+// join appends a frame to the last run when one send can carry both, else starts a run.
+func join(runs []Run, off, size int, to *Link) []Run {
+	addr := to.Addr()
+	if k := len(runs) - 1; k >= 0 {
+		l := &runs[k]
+		if l.To == addr && l.Off+l.Len == off && size <= l.Seg && l.Len%l.Seg == 0 &&
+			l.Len/l.Seg < MaxSegments && l.Len+size <= MaxSend {
+			l.Len += size
+			return runs
+		}
+	}
+	return append(runs, Run{Off: off, Len: size, Seg: size, To: addr})
+}
+
+// maxSegment is the TCP segment size that always fits the path uncut, in bytes.
+func maxSegment(path *Path) uint16 {
+	const compactTCP, timestamps, least = 17, 12, 536
+	return uint16(max(path.Size-headRoom-TagSize-compactTCP-timestamps, least))
+}
+
+// Message seals one plaintext of the slow path: a session message or an echo.
+// It reports false when the session has no path.
+func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
+	path := s.Path()
+	if path == nil {
+		return false
+	}
+	ctr := s.Send.Reserve(1)
+	w.frame(s, path, ctr, s.Send.Long(ctr), plain)
+	w.sent(now, s, path)
+	return true
+}

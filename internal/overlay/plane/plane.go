@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plane is the fast path: it takes batches of packets through tables that the slow path
+// writes, and never starts a handshake, reads a clock, allocates per packet or touches a socket.
+package plane
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+	"staex/internal/overlay/session"
+	"staex/internal/wire"
+)
+
+// LinkID names a link to a neighbour; zero is no link.
+type LinkID uint32
+
+const (
+	// TagSize is the size of the authentication tag of a sealed frame in bytes (RFC 8439).
+	TagSize = 16
+	// headRoom is the largest header of a data frame in bytes: long counter included.
+	headRoom = 8
+	// MaxSegments is how many datagrams one send may hold (the kernel's UDP_MAX_SEGMENTS).
+	MaxSegments = 64
+	// MaxSend is how many bytes one send may hold; 64 KiB less room for IP and UDP headers.
+	MaxSend = 65000
+)
+
+// Link is what the fast path knows about a neighbour. Its fields are atomics because the address
+// moves and time passes without a new row.
+type Link struct {
+	addr  atomic.Pointer[netip.AddrPort]
+	heard atomic.Int64
+	sent  atomic.Int64
+}
+
+// NewLink returns a link that lives at addr.
+func NewLink(addr netip.AddrPort) *Link {
+	l := &Link{}
+	l.Move(addr)
+	return l
+}
+
+// Addr is where the neighbour lives now.
+func (l *Link) Addr() netip.AddrPort { return *l.addr.Load() }
+
+// Move sets a new address; only an authenticated frame may cause it.
+func (l *Link) Move(addr netip.AddrPort) { l.addr.Store(&addr) }
+
+// Heard is when something that came over the link last authenticated, on the Up clock.
+func (l *Link) Heard() time.Duration { return time.Duration(l.heard.Load()) }
+
+// Sent is when data was last sent over the link, on the Up clock.
+func (l *Link) Sent() time.Duration { return time.Duration(l.sent.Load()) }
+
+// MarkHeard notes a sign of life.
+func (l *Link) MarkHeard(now time.Duration) { mark(&l.heard, now) }
+
+// MarkSent notes that data left over the link.
+func (l *Link) MarkSent(now time.Duration) { mark(&l.sent, now) }
+
+// mark writes only when the reading moved: a batch is one reading, so the cache line stays shared.
+func mark(a *atomic.Int64, now time.Duration) {
+	if a.Load() != int64(now) {
+		a.Store(int64(now))
+	}
+}
+
+// RowKind says what happens to a frame that carries a row's label.
+type RowKind uint8
+
+// The kinds of label rows. The zero kind is an empty row.
+const (
+	RowNone    RowKind = iota
+	RowTransit         // swap the label and send on
+	RowSession         // the frame ends here and belongs to a session
+	RowControl         // the frame ends here and belongs to a link
+)
+
+// Row is one entry of the label table.
+type Row struct {
+	Kind    RowKind
+	Label   wire.Label // the whole label, so that a stale one is recognised
+	In      *Link      // the neighbour that may use this label; nil for control rows, which may roam
+	ID      LinkID     // the link of a control row
+	Out     wire.Label // transit: the label the next hop chose
+	To      *Link      // transit: the next hop
+	Session *Session   // session rows
+	Used    *atomic.Int64
+}
+
+// Path is how a session's frames leave: which neighbour, under which label, in what size.
+type Path struct {
+	Link  *Link
+	Label wire.Label
+	Size  int // largest UDP payload in bytes that reaches the other end
+}
+
+// Session is one end of an encrypted session as the fast path sees it.
+type Session struct {
+	Send  *session.Sender
+	Recv  *session.Receiver
+	Peer  *Peer // nil for a session between nodes, which carries control messages only
+	Key   uint64
+	path  atomic.Pointer[Path]
+	heard atomic.Int64
+	sent  atomic.Int64
+	first atomic.Int64 // first unanswered send
+	parts flow.Reassembly
+	partN atomic.Uint32
+}
+
+// SetPath publishes where the session's frames go.
+func (s *Session) SetPath(p *Path) { s.path.Store(p) }
+
+// Path is where the session's frames go; nil while there is no way.
+func (s *Session) Path() *Path { return s.path.Load() }
+
+// Heard is when a frame of this session last opened, on the Up clock.
+func (s *Session) Heard() time.Duration { return time.Duration(s.heard.Load()) }
+
+// Sent is when a frame of this session was last sent, on the Up clock.
+func (s *Session) Sent() time.Duration { return time.Duration(s.sent.Load()) }
+
+// Waiting is when the oldest send after the last sign of life left; zero when nothing waits.
+func (s *Session) Waiting() time.Duration { return time.Duration(s.first.Load()) }
+
+func (s *Session) markHeard(now time.Duration) {
+	mark(&s.heard, now)
+	if s.first.Load() != 0 {
+		s.first.Store(0)
+	}
+	s.Send.Heard()
+}
+
+func (s *Session) markSent(now time.Duration) {
+	mark(&s.sent, now)
+	if s.first.Load() == 0 {
+		s.first.Store(int64(now))
+	}
+}
+
+// Side is which end of a tunnel this node holds.
+type Side uint8
+
+// The two ends of a tunnel.
+const (
+	SideServer Side = 1
+	SideClient Side = 2
+)
+
+// Policy is what one tunnel allows at this end. It never changes; a change is a new policy.
+type Policy struct {
+	On       bool
+	Side     Side
+	Targets  []ident.Target
+	Local4   netip.Addr // this end's inner address: the node's own, or the external device's
+	Local6   netip.Addr
+	Remote4  netip.Addr // the other endpoint's lease on this node
+	Remote6  netip.Addr
+	External bool
+}
+
+// Peer is the other endpoint of one tunnel: policy, flows and the session of the moment.
+type Peer struct {
+	Key     uint64
+	policy  atomic.Pointer[Policy]
+	session atomic.Pointer[Session]
+	Client  flow.ClientSlots
+	Server  flow.ServerSlots
+}
+
+// SetPolicy publishes what the tunnel allows from now on.
+func (p *Peer) SetPolicy(pol *Policy) { p.policy.Store(pol) }
+
+// Policy is what the tunnel allows now.
+func (p *Peer) Policy() *Policy { return p.policy.Load() }
+
+// SetSession publishes the session that carries the tunnel; nil while there is none.
+func (p *Peer) SetSession(s *Session) { p.session.Store(s) }
+
+// Session is the session that carries the tunnel now, or nil.
+func (p *Peer) Session() *Session { return p.session.Load() }
+
+// Run is one send: bytes Off to Off+Len of a buffer, in datagrams of Seg bytes, to one neighbour.
+type Run struct {
+	Off, Len, Seg int
+	To            netip.AddrPort
+}
+
+// Control is a datagram for the slow path. B aliases the receive buffer.
+type Control struct {
+	Link LinkID // the link whose control label the frame carries; zero for a stranger
+	From netip.AddrPort
+	B    []byte
+}
+
+// NoticeKind says what the fast path saw.
+type NoticeKind uint8
+
+// What the fast path tells the slow path.
+const (
+	NoticeUnknownLabel NoticeKind = iota + 1 // a frame with a label that has no row
+	NoticeSession                            // a session message for the slow path (Body)
+	NoticeBusy                               // a session that was quiet sends again
+)
+
+// Notice is one thing the fast path saw and the slow path should act on.
+type Notice struct {
+	Kind    NoticeKind
+	From    netip.AddrPort
+	Label   wire.Label
+	Session *Session
+	Body    []byte // aliases the receive buffer or a copy owned by the worker until the next call
+}
+
+// Counters are the drops and traffic of one worker. They may be read at any time.
+type Counters struct {
+	Drops  [drop.Count]atomic.Uint64
+	Opened atomic.Uint64
+	Sealed atomic.Uint64
+	Moved  atomic.Uint64
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"errors"
+	"time"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+	"staex/internal/overlay/session"
+)
+
+// super is the packet under construction: segments of one flow are opened one behind the other,
+// so that the host gets one super-packet for a whole batch.
+//
+//	| ... finished packets ... | headers | payload payload payload | <- end
+//
+// A frame is opened so that its payload lands at end; its compact header then lies over the tail
+// of the payload before it, which is saved first and put back afterwards.
+type super struct {
+	buf   []byte
+	start int // first payload byte, -1 while there is no packet
+	end   int
+	guess int // expected length of the next compact header
+	saved [flow.MaxCompact]byte
+	at    int // where saved belongs
+
+	peer *Peer
+	head flow.Compact
+	ends flow.Ends
+	seg  int // payload of every segment but the last
+	segs int
+	shut bool
+}
+
+// headSpace is room in front of a payload for the offload, IP and TCP headers.
+const headSpace = flow.OffloadSize + 40 + 60 + flow.MaxCompact
+
+func (u *super) reset() { u.start, u.end, u.guess = -1, 0, 2 }
+
+// place returns an empty slice whose next bytes are where a frame of size bytes should be opened;
+// nil when the buffer is full.
+func (u *super) place(size int) []byte {
+	pos := u.end
+	if u.start < 0 {
+		pos += headSpace
+	}
+	if pos+size+headSpace > len(u.buf) {
+		return nil
+	}
+	u.at = pos - flow.MaxCompact
+	copy(u.saved[:], u.buf[u.at:pos])
+	o := pos - u.guess
+	return u.buf[o:o:len(u.buf)]
+}
+
+// restore puts back the payload tail that the compact header overwrote.
+func (u *super) restore() { copy(u.buf[u.at:], u.saved[:]) }
+
+// join appends the payload p[n:] to the packet under construction when the host would have built
+// the same packet from both; false leaves everything for begin.
+func (u *super) join(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int, udp bool) bool {
+	size := len(p) - n
+	if u.start < 0 || u.shut || u.peer != peer || u.ends != e || size == 0 || size > u.seg ||
+		u.end-u.start+size > MaxSend || u.segs >= MaxSegments {
+		return false
+	}
+	if c.Kind == flow.KindUDP && !udp || !u.head.Join(c, u.end-u.start) {
+		return false
+	}
+	u.take(c, p, n)
+	return true
+}
+
+// begin starts a packet with the payload p[n:].
+func (u *super) begin(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int) {
+	pos := u.end + headSpace
+	if pos+len(p) > len(u.buf) {
+		return
+	}
+	// After a flush the payload lies where the old packet ended; a copy moves it once per packet.
+	u.peer, u.head, u.ends, u.seg, u.segs, u.shut = peer, *c, e, len(p)-n, 0, false
+	copy(u.buf[pos:], p[n:])
+	u.restore()
+	u.start, u.end = pos, pos
+	u.count(c, len(p)-n)
+}
+
+// take keeps a payload that was opened at the end of the packet.
+func (u *super) take(c *flow.Compact, p []byte, n int) {
+	if n != u.guess {
+		copy(u.buf[u.end:], p[n:])
+	}
+	u.restore()
+	u.count(c, len(p)-n)
+}
+
+func (u *super) count(c *flow.Compact, size int) {
+	u.end += size
+	u.segs++
+	u.guess = c.Len()
+	u.shut = size < u.seg || size == 0
+}
+
+// flush finishes the packet under construction and hands it to the host.
+func (w *Worker) flush() {
+	u := &w.super
+	if u.start < 0 {
+		return
+	}
+	hl := flow.HeaderLen(&u.head)
+	payload := u.end - u.start
+	o := u.start - hl - flow.OffloadSize
+	off := flow.RebuildOffload(&u.head, payload, u.seg, u.segs)
+	off.Put(u.buf[o:])
+	flow.PutHeaders(u.buf[o+flow.OffloadSize:], &u.head, u.ends, payload)
+	w.Packets = append(w.Packets, u.buf[o:u.end:u.end])
+	u.start = -1
+}
+
+// echo answers an echo request for a tunnel's endpoint, or delivers the answer to one of ours.
+// Its data stands in w.whole.
+func (w *Worker) echo(now time.Duration, s *Session) {
+	c, peer := w.head, s.Peer
+	if peer == nil {
+		w.drop(drop.NoTunnel)
+		return
+	}
+	pol := peer.Policy()
+	if pol == nil || !pol.On || peer.Session() != s {
+		w.drop(drop.TunnelDisabled)
+		return
+	}
+	if !c.Reply {
+		c.Reply = true
+		w.Message(now, s, append(c.Append(w.part[:0]), w.whole...))
+		return
+	}
+	self := w.t.Self()
+	e := flow.Ends{Src: pol.Remote4, Dst: self.V4}
+	if c.V6 {
+		e = flow.Ends{Src: pol.Remote6, Dst: self.V6}
+	}
+	w.flush()
+	w.super.begin(peer, &c, e, w.whole, 0)
+	w.flushEcho()
+}
+
+// flushEcho finishes an echo packet: its checksum covers the payload and is complete.
+func (w *Worker) flushEcho() {
+	u := &w.super
+	if u.start < 0 {
+		return
+	}
+	hl := flow.HeaderLen(&u.head)
+	o := u.start - hl - flow.OffloadSize
+	flow.Offload{}.Put(u.buf[o:])
+	p := u.buf[o+flow.OffloadSize : u.end]
+	flow.PutHeaders(p, &u.head, u.ends, u.end-u.start)
+	flow.PutEcho(p)
+	w.Packets = append(w.Packets, u.buf[o:u.end:u.end])
+	u.start = -1
+}
+
+// reason names why a frame did not open.
+func reason(err error) drop.Reason {
+	switch {
+	case errors.Is(err, session.ErrReplay):
+		return drop.Replay
+	case errors.Is(err, session.ErrEpoch):
+		return drop.Epoch
+	default:
+		return drop.OpenFailed
+	}
+}

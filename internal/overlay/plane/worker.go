@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+)
+
+const (
+	// bufSize holds the frames of two full super-packets with their headers, so that one packet
+	// from the host never meets a full buffer.
+	bufSize = 2*65536 + 8192
+	// superSize holds what one receive batch (64 KiB) can grow to when headers are rebuilt.
+	superSize = 2*65536 + 8192
+	// maxNotices bounds what one batch can tell the slow path; the rest repeats by itself.
+	maxNotices = 64
+	// noticeSize bounds the copies of session messages in one batch, in bytes.
+	noticeSize = 65536
+)
+
+// Worker carries batches through the tables. One goroutine uses it at a time; every slice it
+// hands out is valid until the next Reset.
+type Worker struct {
+	C Counters
+
+	// Buf holds the frames that Outbound, Message and replies sealed; Runs cuts it into sends.
+	Buf  []byte
+	Runs []Run
+	// Transit cuts the receive buffer given to Inbound into sends to next hops.
+	Transit []Run
+	// Packets are for the host, each with its offload header in front.
+	Packets [][]byte
+	// Control are datagrams for the slow path.
+	Control []Control
+	// Notices are facts for the slow path.
+	Notices []Notice
+
+	// Segmented says that the host takes UDP super-packets (Linux 6.2 and later).
+	Segmented bool
+
+	t     *Tables
+	n     int
+	view  flow.View
+	head  flow.Compact
+	whole []byte
+	part  []byte
+	notes []byte
+	super super
+}
+
+// NewWorker returns a worker on the tables.
+func NewWorker(t *Tables) *Worker {
+	return &Worker{
+		t:     t,
+		Buf:   make([]byte, bufSize),
+		whole: make([]byte, 0, 65536+flow.MaxCompact),
+		part:  make([]byte, 0, 65536),
+		super: super{buf: make([]byte, superSize)},
+	}
+}
+
+// Reset forgets what the last batch produced.
+func (w *Worker) Reset() {
+	w.n = 0
+	w.Runs, w.Transit = w.Runs[:0], w.Transit[:0]
+	w.Packets, w.Control, w.Notices = w.Packets[:0], w.Control[:0], w.Notices[:0]
+	w.notes = w.notes[:0]
+	w.super.reset()
+}
+
+// Room reports whether another packet from the host certainly fits the send buffer.
+func (w *Worker) Room() bool { return len(w.Buf)-w.n >= 65536+4096 }
+
+func (w *Worker) drop(r drop.Reason) *Peer {
+	w.C.Drops[r].Add(1)
+	return nil
+}
+
+func (w *Worker) notice(n Notice) {
+	if len(w.Notices) >= maxNotices {
+		return
+	}
+	if n.Body != nil {
+		if len(w.notes)+len(n.Body) > noticeSize {
+			return
+		}
+		if cap(w.notes) == 0 {
+			w.notes = make([]byte, 0, noticeSize)
+		}
+		o := len(w.notes)
+		w.notes = append(w.notes, n.Body...)
+		n.Body = w.notes[o:]
+	}
+	w.Notices = append(w.Notices, n)
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"staex/internal/ident"
+	"staex/internal/overlay/node"
+	"staex/internal/overlay/plane"
+)
+
+// Host is a machine with a node on it, a disk, and a stack of its own behind the node.
+type Host struct {
+	Name   string
+	Addr   netip.AddrPort // on the underlay; behind a NAT, the private one
+	NAT    *NAT
+	Node   *node.Node // nil while it is down
+	Who    *ident.Identity
+	Disk   map[string][]byte
+	Got    []Packet // what the host's stack received
+	Events []node.Event
+	Serve  func(p Packet) []byte // answers a packet to a local service, or nil
+
+	w       *World
+	cfg     node.Config
+	rand    io.Reader
+	out     node.Effects
+	in, up  *plane.Worker
+	tunnels []node.ServerTunnel
+	planned uint64
+}
+
+// Config says how a host is set up.
+type Config struct {
+	Name    string
+	Addr    string // "192.0.2.1:9376"
+	NAT     *NAT
+	Network *Network // default: the world's own
+	Parents []string // "192.0.2.1:9376" or "NAME@192.0.2.1:9376" to pin a host's key
+	Node    node.Config
+}
+
+// Add makes a host and starts its node.
+func (w *World) Add(c Config) *Host {
+	if c.Network == nil {
+		c.Network = w.network
+	}
+	h := &Host{Name: c.Name, Addr: netip.MustParseAddrPort(c.Addr), NAT: c.NAT, w: w, cfg: c.Node}
+	h.rand = w.stream("host " + c.Name)
+	h.Who = w.identity(h.rand, c.Network)
+	h.Disk = map[string][]byte{}
+	for _, p := range c.Parents {
+		h.cfg.Parents = append(h.cfg.Parents, w.parent(p))
+	}
+	h.cfg.Ranges, h.cfg.AES = ranges(), true
+	_, err := io.ReadFull(h.rand, h.cfg.LeaseSecret[:])
+	must(err)
+	w.hosts = append(w.hosts, h)
+	w.byAddr[h.Addr] = h
+	h.Start()
+	return h
+}
+
+func (w *World) parent(s string) node.ParentAddr {
+	p := node.ParentAddr{Entry: s}
+	if name, addr, pinned := cutAt(s); pinned {
+		p.Pin, s = w.Host(name).ID(), addr
+	}
+	p.Addrs = []netip.AddrPort{netip.MustParseAddrPort(s)}
+	return p
+}
+
+func cutAt(s string) (before, after string, ok bool) {
+	i := bytes.IndexByte([]byte(s), '@')
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+1:], true
+}
+
+func (w *World) identity(r io.Reader, n *Network) *ident.Identity {
+	secret, err := ident.NewSecret(r)
+	must(err)
+	cert := &ident.NodeCert{Key: secret.ID()}
+	must(ident.SignNodeCert(cert, n.Secret))
+	return &ident.Identity{
+		Secret: secret, Cert: cert, Network: n.Cert, Names: n.Secret.NamesKey(), HasNames: true,
+	}
+}
+
+// Host finds a host by its name.
+func (w *World) Host(name string) *Host {
+	for _, h := range w.hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	panic(fmt.Sprintf("no host %q", name))
+}
+
+// Hosts lists all hosts in the order they were added.
+func (w *World) Hosts() []*Host { return w.hosts }
+
+// ID is the host's node id.
+func (h *Host) ID() ident.NodeID { return h.Who.Secret.ID() }
+
+// Start boots the node with what is on its disk.
+func (h *Host) Start() {
+	h.cfg.Stored = maps.Clone(h.Disk)
+	n, err := node.New(h.cfg, h.Who, h.rand)
+	must(err)
+	h.Node = n
+	h.in, h.up = plane.NewWorker(n.Tables()), plane.NewWorker(n.Tables())
+	h.w.logf("%s starts as %s", h.Name, h.ID())
+	if len(h.tunnels) > 0 {
+		must(h.Apply(node.SetTunnels{Tunnels: h.tunnels}))
+	}
+	h.plan()
+}
+
+// Kill stops the node without a goodbye; the disk stays.
+func (h *Host) Kill() {
+	h.w.logf("%s is killed", h.Name)
+	h.Node = nil
+}
+
+// LoseDisk forgets everything but the identity.
+func (h *Host) LoseDisk() { h.Disk = map[string][]byte{} }
+
+// Apply gives the node a command.
+func (h *Host) Apply(c node.Command) error {
+	err := h.Node.Apply(h.w.reading(), c, &h.out)
+	h.done()
+	return err
+}
+
+// plan makes sure that the node wakes up at its deadline.
+func (h *Host) plan() {
+	if h.Node == nil {
+		return
+	}
+	at := h.Node.Deadline()
+	if at == node.Never {
+		return
+	}
+	h.planned++
+	mine, n := h.planned, h.Node
+	h.w.At(at, func() {
+		if h.Node == n && h.planned == mine {
+			n.Expire(h.w.reading(), &h.out)
+			h.done()
+		}
+	})
+}
+
+// done acts on the effects of a call: store, send, deliver, report.
+func (h *Host) done() {
+	for _, r := range h.out.Store {
+		if r.Data == nil {
+			delete(h.Disk, r.Name)
+		} else {
+			h.Disk[r.Name] = bytes.Clone(r.Data)
+		}
+	}
+	for _, d := range h.out.Send {
+		h.w.send(h, d.To, d.B)
+	}
+	packets := slices.Clone(h.out.Deliver)
+	for _, e := range h.out.Events {
+		h.Events = append(h.Events, e)
+		h.w.logf("%s: %s", h.Name, describe(e))
+	}
+	h.out.Reset()
+	for _, p := range packets {
+		h.deliver(p)
+	}
+	h.plan()
+}
+
+// receive takes a datagram from the underlay through the fast path.
+func (h *Host) receive(from netip.AddrPort, b []byte) {
+	now := h.w.reading()
+	w := h.in
+	w.Reset()
+	w.Inbound(now.Up, from, b, len(b))
+	h.flush(w, b)
+	for _, c := range w.Control {
+		if c.Link != 0 {
+			h.Node.FromLink(now, c.Link, c.From, c.B, &h.out)
+		} else {
+			h.Node.FromStranger(now, c.From, c.B, &h.out)
+		}
+	}
+	h.Node.Notice(now, w.Notices, &h.out)
+	packets := make([][]byte, 0, len(w.Packets))
+	for _, p := range w.Packets {
+		packets = append(packets, bytes.Clone(p))
+	}
+	h.done()
+	for _, p := range packets {
+		h.deliver(p)
+	}
+}
+
+// flush sends what a worker produced.
+func (h *Host) flush(w *plane.Worker, b []byte) {
+	for _, r := range w.Transit {
+		h.sendRun(b, r)
+	}
+	for _, r := range w.Runs {
+		h.sendRun(w.Buf, r)
+	}
+}
+
+func (h *Host) sendRun(b []byte, r plane.Run) {
+	for o := r.Off; o < r.Off+r.Len; o += r.Seg {
+		h.w.send(h, r.To, b[o:min(o+r.Seg, r.Off+r.Len)])
+	}
+}
+
+// SendIP gives the node a packet from the host's stack, without an offload header.
+func (h *Host) SendIP(ip []byte) {
+	now := h.w.reading()
+	p := append(make([]byte, offloadSize), ip...)
+	kept := bytes.Clone(p)
+	w := h.up
+	w.Reset()
+	miss := w.Outbound(now.Up, p)
+	h.flush(w, nil)
+	h.Node.Notice(now, w.Notices, &h.out)
+	if miss != nil {
+		h.Node.FromHost(now, kept, &h.out)
+	}
+	h.done()
+}
+
+// describe is an event in words, for the story.
+func describe(e node.Event) string {
+	s := eventNames[e.Kind]
+	if !e.Tunnel.IsZero() {
+		s += " tunnel " + e.Tunnel.String()[:8]
+	}
+	if !e.Key.IsZero() {
+		s += " " + e.Key.String()[:8]
+	}
+	if e.Text != "" {
+		s += " (" + e.Text + ")"
+	}
+	return s
+}
+
+var eventNames = map[node.EventKind]string{
+	node.EventParentUp: "parent up", node.EventParentDown: "parent down",
+	node.EventParentSilent: "parent silent", node.EventParentRefused: "parent refused",
+	node.EventChildUp: "child up", node.EventChildDown: "child down",
+	node.EventChildRefused: "child refused", node.EventTunnelOffered: "offered",
+	node.EventTunnelUp: "agreed on", node.EventTunnelRefused: "refused",
+	node.EventTunnelChanged: "changed", node.EventSessionUp: "session up with",
+	node.EventSessionDown: "session down with", node.EventProbe: "probe",
+	node.EventExternals: "externals changed",
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// NAT translates the addresses of the hosts behind it. Mappings are endpoint independent; what
+// comes in must come from an address that was written to (RFC 4787: address and port dependent
+// filtering), and unused mappings end.
+type NAT struct {
+	Addr    netip.Addr
+	Timeout time.Duration
+	next    uint16
+	out     map[netip.AddrPort]*mapping
+	in      map[uint16]*mapping
+}
+
+type mapping struct {
+	inside netip.AddrPort
+	port   uint16
+	used   time.Duration
+	peers  map[netip.AddrPort]time.Duration
+}
+
+// NewNAT puts a translator at a public address.
+func (w *World) NewNAT(addr string, timeout time.Duration) *NAT {
+	n := &NAT{Addr: netip.MustParseAddr(addr), Timeout: timeout}
+	n.Forget()
+	w.nats[n.Addr] = n
+	return n
+}
+
+// Forget loses every mapping, as a restarted router does.
+func (n *NAT) Forget() {
+	n.next += 40000 // fresh ports, so that a stale one is recognised
+	n.out, n.in = map[netip.AddrPort]*mapping{}, map[uint16]*mapping{}
+}
+
+func (n *NAT) outward(now time.Duration, from, to netip.AddrPort) netip.AddrPort {
+	m := n.out[from]
+	if m == nil || now-m.used > n.Timeout {
+		if m != nil {
+			delete(n.in, m.port)
+		}
+		n.next++
+		m = &mapping{inside: from, port: n.next, peers: map[netip.AddrPort]time.Duration{}}
+		n.out[from], n.in[m.port] = m, m
+	}
+	m.used, m.peers[to] = now, now
+	return netip.AddrPortFrom(n.Addr, m.port)
+}
+
+func (n *NAT) inward(now time.Duration, from netip.AddrPort, port uint16) (netip.AddrPort, bool) {
+	m := n.in[port]
+	if m == nil || now-m.used > n.Timeout {
+		return netip.AddrPort{}, false
+	}
+	if _, ok := m.peers[from]; !ok {
+		return netip.AddrPort{}, false
+	}
+	m.used = now
+	return m.inside, true
+}
+
+// send puts a datagram on the wire.
+func (w *World) send(h *Host, to netip.AddrPort, b []byte) {
+	from := h.Addr
+	if h.NAT != nil {
+		from = h.NAT.outward(w.Now, h.Addr, to)
+	}
+	w.check(h, b)
+	w.note(h.Name, to, b)
+	copies := 1
+	if w.link.Twice > 0 && w.dice.Float64() < w.link.Twice {
+		copies = 2
+	}
+	if w.link.Loss > 0 && w.dice.Float64() < w.link.Loss {
+		copies = 0
+		w.Lost++
+	}
+	for range copies {
+		d := w.link.Delay
+		if w.link.Jitter > 0 {
+			d += time.Duration(w.dice.Int64N(int64(w.link.Jitter)))
+		}
+		frame := bytes.Clone(b)
+		w.At(w.Now+d, func() { w.arrive(h, from, to, frame) })
+	}
+}
+
+// arrive takes a datagram off the wire.
+func (w *World) arrive(sender *Host, from, to netip.AddrPort, b []byte) {
+	inside := to
+	if nat := w.nats[to.Addr()]; nat != nil {
+		var ok bool
+		if inside, ok = nat.inward(w.Now, from, to.Port()); !ok {
+			w.Lost++
+			return
+		}
+	}
+	h := w.byAddr[inside]
+	if h == nil || h.Node == nil || w.cut[cutKey(sender.Name, h.Name)] {
+		w.Lost++
+		return
+	}
+	const header = 28 // IPv4 and UDP
+	w.bytes[sender.Name+">"+h.Name] += len(b) + header
+	w.Frames++
+	h.receive(from, b)
+}
+
+// note hashes a frame's bytes, time and link into the trace.
+func (w *World) note(name string, to netip.AddrPort, b []byte) {
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(w.Now))
+	for _, part := range [][]byte{at[:], []byte(name), []byte(to.String()), b} {
+		var size [4]byte
+		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
+		w.trace.Write(size[:])
+		w.trace.Write(part)
+	}
+}
+
+// check holds every frame to what must never leave a node.
+func (w *World) check(h *Host, b []byte) {
+	if len(w.marker) > 0 && bytes.Contains(b, w.marker) {
+		w.broken("%s sent the marker in clear", h.Name)
+	}
+}
