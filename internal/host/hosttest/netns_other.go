@@ -12,7 +12,7 @@ type Namespace struct{}
 // NewNamespace skips the test.
 func NewNamespace(t testing.TB) *Namespace {
 	t.Helper()
-	t.Skip("needs a network namespace; on a Linux machine type: sudo -E go test ./internal/host/...")
+	t.Skip("needs a network namespace; on Linux type: sudo -E go test ./internal/host/...")
 	return nil
 }
 

@@ -39,8 +39,11 @@ func DeviceTo(netip.Addr) (string, error) { return "", ErrUnsupported }
 // Forwarding remembers on which devices this process let packets be forwarded: none.
 type Forwarding struct{}
 
+// Before returns [ErrUnsupported].
+func (*Forwarding) Before(string, bool) (bool, error) { return false, ErrUnsupported }
+
 // Enable returns [ErrUnsupported].
-func (*Forwarding) Enable(string, bool) (was bool, err error) { return false, ErrUnsupported }
+func (*Forwarding) Enable(string, bool) error { return ErrUnsupported }
 
 // Restore does nothing.
 func (*Forwarding) Restore() error { return nil }

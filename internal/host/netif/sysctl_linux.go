@@ -16,15 +16,19 @@ import (
 // setting is one kernel setting below /proc/sys with a value.
 type setting struct{ path, value string }
 
-// swapSysctl sets a value and returns the one from before.
-func swapSysctl(path, value string) (before setting, err error) {
+func readSysctl(path string) (setting, error) {
 	raw, err := os.ReadFile("/proc/sys/" + path)
 	if err != nil {
 		return setting{}, fmt.Errorf("netif: read setting: %w", err)
 	}
-	before = setting{path: path, value: strings.TrimSpace(string(raw))}
-	if before.value == value {
-		return before, nil
+	return setting{path: path, value: strings.TrimSpace(string(raw))}, nil
+}
+
+// swapSysctl sets a value and returns the one from before.
+func swapSysctl(path, value string) (before setting, err error) {
+	before, err = readSysctl(path)
+	if err != nil || before.value == value {
+		return before, err
 	}
 	return before, setting{path: path, value: value}.restore()
 }
@@ -52,38 +56,61 @@ type Forwarding struct {
 	changed []setting
 }
 
-// Enable lets packets that arrive on the device be forwarded, for one family, and tells whether
-// they were before. When they were not, the caller owes the host a rule that keeps them from going
-// anywhere new. For IPv6 the error may satisfy errors.Is(err, ErrNoForwarding).
-func (f *Forwarding) Enable(device string, v6 bool) (was bool, err error) {
-	if strings.ContainsAny(device, "/ ") || device == "" || device == "." || device == ".." {
-		return false, fmt.Errorf("netif: device name %q: %w", device, os.ErrInvalid)
-	}
-	path := "net/ipv4/conf/" + device + "/forwarding"
-	if v6 {
-		all, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/forwarding")
-		if err == nil && strings.TrimSpace(string(all)) == "1" {
-			return true, nil
-		}
-		path = "net/ipv6/conf/" + device + "/force_forwarding"
-	}
-	before, err := swapSysctl(path, "1")
-	if v6 && errors.Is(err, os.ErrNotExist) {
-		return false, fmt.Errorf("netif: forward IPv6 from %s: %w", device, ErrNoForwarding)
-	}
-	if err != nil {
-		return false, err
+// Before tells whether the device forwarded packets of one family before this process asked. When
+// it did not, the caller owes the host a rule, in force before Enable, that keeps packets from
+// going anywhere new. For IPv6 the error may satisfy errors.Is(err, ErrNoForwarding).
+func (f *Forwarding) Before(device string, v6 bool) (bool, error) {
+	path, err := forwardingPath(device, v6)
+	if err != nil || path == "" {
+		return err == nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ours := slices.ContainsFunc(f.changed, func(s setting) bool { return s.path == path })
-	if before.value == "1" && !ours {
-		return true, nil
+	for _, s := range f.changed {
+		if s.path == path {
+			return false, nil
+		}
 	}
-	if !ours {
+	now, err := readSysctl(path)
+	return now.value == "1", err
+}
+
+// Enable lets packets of one family that arrive on the device be forwarded. The errors are those
+// of Before.
+func (f *Forwarding) Enable(device string, v6 bool) error {
+	path, err := forwardingPath(device, v6)
+	if err != nil || path == "" {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before, err := swapSysctl(path, "1")
+	if err != nil {
+		return err
+	}
+	known := slices.ContainsFunc(f.changed, func(s setting) bool { return s.path == path })
+	if before.value != "1" && !known {
 		f.changed = append(f.changed, before)
 	}
-	return false, nil
+	return nil
+}
+
+// forwardingPath names the switch of one device; it is empty when the whole machine forwards.
+func forwardingPath(device string, v6 bool) (string, error) {
+	if strings.ContainsAny(device, "/ ") || device == "" || device == "." || device == ".." {
+		return "", fmt.Errorf("netif: device name %q: %w", device, os.ErrInvalid)
+	}
+	if !v6 {
+		return "net/ipv4/conf/" + device + "/forwarding", nil
+	}
+	if all, err := readSysctl("net/ipv6/conf/all/forwarding"); err == nil && all.value == "1" {
+		return "", nil
+	}
+	path := "net/ipv6/conf/" + device + "/force_forwarding"
+	if _, err := readSysctl(path); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("netif: forward IPv6 from %s: %w", device, ErrNoForwarding)
+	}
+	return path, nil
 }
 
 // Restore puts every setting back as it was before Enable.

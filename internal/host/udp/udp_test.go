@@ -230,8 +230,9 @@ func TestSeveralWritersDoNotMixTheirDatagrams(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
+			run := bytes.Repeat([]byte{byte(w)}, 300)
 			for range each {
-				if err := a.Write(bytes.Repeat([]byte{byte(w)}, 300), 100, b.LocalAddr()); err != nil {
+				if err := a.Write(run, 100, b.LocalAddr()); err != nil {
 					t.Error(err)
 				}
 			}
@@ -248,8 +249,8 @@ func TestSeveralWritersDoNotMixTheirDatagrams(t *testing.T) {
 
 func TestChunksStayWithinWhatOneSendCarries(t *testing.T) {
 	for _, tc := range []struct{ size, seg, want int }{
-		{0, 0, 0}, {10, 0, 10}, {10, 10, 10}, {10, -1, 10}, {1000, 1, 64}, {70_000, 1452, 44 * 1452},
-		{200_000, 65_000, 65_000}, {200_000, 100_000, 100_000},
+		{0, 0, 0}, {10, 0, 10}, {10, 10, 10}, {10, -1, 10}, {1000, 1, 64},
+		{70_000, 1452, 44 * 1452}, {200_000, 65_000, 65_000}, {200_000, 100_000, 100_000},
 	} {
 		if got := chunk(tc.size, tc.seg); got != tc.want {
 			t.Errorf("chunk(%d, %d) = %d, want %d", tc.size, tc.seg, got, tc.want)

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package nft
+
+// NAT is the table of one daemon. None can be opened on this system yet.
+type NAT struct{}
+
+// Open returns [ErrUnsupported], or [ErrRule] for a bad name.
+func Open(table string) (*NAT, error) {
+	if !validTable(table) {
+		return nil, ErrRule
+	}
+	return nil, ErrUnsupported
+}
+
+// Set returns [ErrUnsupported].
+func (*NAT) Set([]External) error { return ErrUnsupported }
+
+// Protect returns [ErrUnsupported].
+func (*NAT) Protect([]Guard) error { return ErrUnsupported }
+
+// Confine returns [ErrUnsupported].
+func (*NAT) Confine([]Confined) error { return ErrUnsupported }
+
+// Close does nothing.
+func (*NAT) Close() error { return nil }

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// setChunk is how many set elements go into one netlink message, whose attributes are limited to
+// 64 KiB: an IPv6 element takes about 50 bytes.
+const setChunk = 1000
+
+// NAT is the table of one daemon. Its methods replace the whole table in one transaction, so the
+// kernel never works by half of it.
+type NAT struct {
+	name string
+
+	mu   sync.Mutex // guards plan, and the order of transactions
+	plan plan
+}
+
+// Open makes the table, empty; what a crashed run left under the name is replaced. The name is
+// 1 to 64 of a-z, 0-9 and underscore, the first a letter. Without the right to change rules the
+// error satisfies errors.Is(err, os.ErrPermission).
+func Open(table string) (*NAT, error) {
+	if !validTable(table) {
+		return nil, fmt.Errorf("%w: table name %q", ErrRule, table)
+	}
+	n := &NAT{name: table}
+	if err := n.replace(plan{}); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Set replaces the external targets.
+func (n *NAT) Set(all []External) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := n.plan
+	next.externals = slices.Clone(all)
+	return n.replace(next)
+}
+
+// Protect replaces the guards.
+func (n *NAT) Protect(all []Guard) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := n.plan
+	next.guards = nil
+	for _, g := range all {
+		next.guards = append(next.guards, Guard{Tun: g.Tun, Ranges: slices.Clone(g.Ranges)})
+	}
+	return n.replace(next)
+}
+
+// Confine replaces the confined devices. Call it before switching forwarding on.
+func (n *NAT) Confine(all []Confined) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := n.plan
+	next.confined = slices.Clone(all)
+	return n.replace(next)
+}
+
+// Close removes the table. One that is gone already is no error.
+func (n *NAT) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("nft: remove table %s: %w", n.name, err)
+	}
+	conn.DelTable(n.table())
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("nft: remove table %s: %w", n.name, err)
+	}
+	return nil
+}
+
+func (n *NAT) table() *nftables.Table {
+	return &nftables.Table{Name: n.name, Family: nftables.TableFamilyINet}
+}
+
+// replace makes the table say what next says, or leaves it untouched.
+func (n *NAT) replace(next plan) error {
+	if err := next.check(); err != nil {
+		return err
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("nft: replace table %s: %w", n.name, err)
+	}
+	// Adding first makes the removal succeed whether the table is there or not.
+	conn.AddTable(n.table())
+	conn.DelTable(n.table())
+	b := batch{conn: conn, table: conn.AddTable(n.table())}
+	if err := b.fill(&next); err != nil {
+		return fmt.Errorf("nft: replace table %s: %w", n.name, err)
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("nft: replace table %s: %w", n.name, err)
+	}
+	next.known = next.tuns()
+	n.plan = next
+	return nil
+}
+
+// batch is a transaction being written.
+type batch struct {
+	conn  *nftables.Conn
+	table *nftables.Table
+}
+
+func (b *batch) chain(
+	name string, typ nftables.ChainType, hook *nftables.ChainHook, prio nftables.ChainPriority,
+) *nftables.Chain {
+	return b.conn.AddChain(&nftables.Chain{
+		Name: name, Table: b.table, Type: typ, Hooknum: hook, Priority: &prio,
+	})
+}
+
+func (b *batch) rule(c *nftables.Chain, matches ...[]expr.Any) {
+	b.conn.AddRule(&nftables.Rule{Table: b.table, Chain: c, Exprs: slices.Concat(matches...)})
+}
+
+func (b *batch) fill(p *plan) error {
+	b.walls(p.guards)
+	forward := b.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward,
+		*nftables.ChainPriorityFilter-10)
+	masquerade := b.chain("masquerade", nftables.ChainTypeNAT, nftables.ChainHookPostrouting,
+		*nftables.ChainPriorityNATSource)
+	for i, tun := range p.tuns() {
+		for _, v6 := range []bool{false, true} {
+			targets := p.targets(tun, v6)
+			if len(targets) == 0 {
+				continue
+			}
+			set, err := b.set(setName(i, v6), targets, v6)
+			if err != nil {
+				return err
+			}
+			in, out := inFrom(tun), outBy(tun)
+			b.rule(forward, in, toTarget(set, v6), accept())
+			b.rule(forward, out, established(), fromTarget(set, v6), accept())
+			b.rule(forward, out, errorOfMasqueraded(v6), accept())
+			b.rule(masquerade, in, toTarget(set, v6), masqueraded())
+		}
+	}
+	for _, tun := range p.tuns() {
+		b.rule(forward, inFrom(tun), drop())
+		b.rule(forward, outBy(tun), drop())
+	}
+	for _, c := range p.confined {
+		b.rule(forward, inFrom(c.Device), family(c.V6), outByNone(p.tuns()), drop())
+	}
+	return nil
+}
+
+// walls writes the chains that keep overlay addresses on their device.
+func (b *batch) walls(guards []Guard) {
+	in := b.chain("wall_in", nftables.ChainTypeFilter, nftables.ChainHookPrerouting,
+		*nftables.ChainPriorityRaw)
+	out := b.chain("wall_out", nftables.ChainTypeFilter, nftables.ChainHookPostrouting,
+		*nftables.ChainPriorityFilter)
+	for _, g := range guards {
+		for _, r := range g.Ranges {
+			elsewhere := inFromNone([]string{g.Tun, "lo"})
+			b.rule(in, elsewhere, inRange(source, r), drop())
+			b.rule(in, elsewhere, inRange(destination, r), drop())
+			b.rule(out, outByNone([]string{g.Tun, "lo"}), inRange(destination, r), drop())
+		}
+	}
+}
+
+func setName(i int, v6 bool) string {
+	if v6 {
+		return "targets6_" + strconv.Itoa(i)
+	}
+	return "targets4_" + strconv.Itoa(i)
+}
+
+// set writes the targets as address . protocol . port.
+func (b *batch) set(name string, targets []External, v6 bool) (*nftables.Set, error) {
+	address := nftables.TypeIPAddr
+	if v6 {
+		address = nftables.TypeIP6Addr
+	}
+	key, err := nftables.ConcatSetType(address, nftables.TypeInetProto, nftables.TypeInetService)
+	if err != nil {
+		return nil, err
+	}
+	set := &nftables.Set{
+		Table: b.table, Name: name, KeyType: key, Concatenation: true,
+		KeyByteOrder: binaryutil.BigEndian,
+	}
+	if err := b.conn.AddSet(set, nil); err != nil {
+		return nil, err
+	}
+	for part := range slices.Chunk(targets, setChunk) {
+		elements := make([]nftables.SetElement, len(part))
+		for i, e := range part {
+			elements[i].Key = setKey(e.Target, e.Proto, e.Port)
+		}
+		if err := b.conn.SetAddElements(set, elements); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// setKey writes each part padded to a register of four bytes.
+func setKey(target netip.Addr, proto uint8, port uint16) []byte {
+	key := append(target.AsSlice(), proto, 0, 0, 0)
+	key = binary.BigEndian.AppendUint16(key, port)
+	return append(key, 0, 0)
+}
