@@ -58,7 +58,7 @@ func TestTheScannerTellsAnsweringFromSilentAndClosedUDPPorts(t *testing.T) {
 	conns[2].Close()
 
 	got, err := scan.UDP(t.Context(), &net.Dialer{}, netip.MustParseAddr("127.0.0.1"), ports,
-		[]byte("knock"), 300*time.Millisecond)
+		[]byte("knock"), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
