@@ -265,3 +265,6 @@ var eventNames = map[node.EventKind]string{
 	node.EventSessionDown: "session down with", node.EventProbe: "probe",
 	node.EventExternals: "externals changed",
 }
+
+// Keys are the keys of the world's own network, to name it in a configuration.
+func (w *World) Keys() []ident.NetworkKey { return []ident.NetworkKey{w.network.Cert.Key} }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/crypto/blake2s"
@@ -69,6 +70,9 @@ func New(seed uint64) *World {
 	}
 	w.trace, _ = blake2s.New256(nil)
 	w.network = w.NewNetwork("home")
+	if os.Getenv("SIM_LOG") != "" {
+		w.Log = os.Stderr
+	}
 	return w
 }
 

@@ -17,6 +17,9 @@ const (
 	// A client that is offline is a normal state, so it never gives up.
 	offerFirst = 2 * time.Second
 	offerCap   = 10 * time.Minute
+	// offerDaily is how often a settled tunnel is offered again: a client that lost its disk gets it
+	// back, for about a kilobyte a day.
+	offerDaily = 24 * time.Hour
 )
 
 // offer is what one end still has to tell the other about a tunnel.
@@ -47,9 +50,11 @@ func (n *Node) offerAgain(now clock.Reading, t *tunnel.Tunnel) {
 // retryOffers tries at once again when a parent was found.
 func (n *Node) retryOffers(now clock.Reading) {
 	for _, t := range n.tunnels.List() {
-		if t.Side == tunnel.Server && t.RemoteKey.IsZero() && !t.Deleted {
-			n.offerAgain(now, t)
-		} else if o := n.offers[t.ID]; o != nil && o.change != 0 {
+		o := n.offers[t.ID]
+		switch {
+		case o != nil && o.change != 0:
+			n.timers.arm(o.again, now.Up)
+		case t.Side == tunnel.Server && !t.Deleted && (t.RemoteKey.IsZero() || o == nil):
 			n.offerAgain(now, t)
 		}
 	}
@@ -62,6 +67,9 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	}
 	n.timers.arm(o.again, now.Up+o.wait+n.jitter(o.wait/8))
 	o.wait = min(2*o.wait, offerCap)
+	if t.Deleted && o.change == 0 || t.DisabledHere && o.change == 0 {
+		return
+	}
 	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
 	if c.live == nil && len(c.messages) > 0 {
 		n.redialSoon(now, c)
@@ -107,7 +115,7 @@ func (n *Node) fromNode(now clock.Reading, c *conversation, m wire.SessionMessag
 	case wire.SessionSwitch:
 		return n.fromSwitch(now, c, m.Body)
 	case wire.SessionSwitchOK:
-		return n.fromSwitchOK(c, m.Body)
+		return n.fromSwitchOK(now, c, m.Body)
 	}
 	return fmt.Errorf("session message %d: unknown", m.Type)
 }
@@ -234,7 +242,7 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	if err := cert.VerifyBy(c.key.remote); err != nil {
 		return err
 	}
-	n.endOffer(t)
+	n.settled(now, t)
 	if t.RemoteKey == cert.Key {
 		return nil
 	}
@@ -246,6 +254,14 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	n.refresh(now, t)
 	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
 	return nil
+}
+
+// settled rests until the next daily offer.
+func (n *Node) settled(now clock.Reading, t *tunnel.Tunnel) {
+	if o := n.offers[t.ID]; o != nil && o.change == 0 {
+		o.wait = offerFirst
+		n.timers.arm(o.again, now.Up+offerDaily+n.jitter(offerDaily/8))
+	}
 }
 
 // dropEnd forgets the fast path's side of a tunnel whose remote key changes.

@@ -101,7 +101,7 @@ func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
 }
 
 // fromSwitchOK ends the telling; the tombstone of a deleted tunnel has done its work.
-func (n *Node) fromSwitchOK(c *conversation, b []byte) error {
+func (n *Node) fromSwitchOK(now clock.Reading, c *conversation, b []byte) error {
 	s, err := wire.ParseSwitchOK(b)
 	if err != nil {
 		return err
@@ -111,10 +111,16 @@ func (n *Node) fromSwitchOK(c *conversation, b []byte) error {
 		if o == nil || o.change == 0 || o.id != s.ID || t.RemoteNode != c.key.remote {
 			continue
 		}
-		n.endOffer(t)
-		if t.Deleted {
+		o.change = 0
+		switch {
+		case t.Deleted:
+			n.endOffer(t)
 			n.tunnels.Remove(t.ID)
 			n.keep(tunnelPrefix+t.ID.String(), nil)
+		case t.Side == tunnel.Client:
+			n.endOffer(t)
+		default:
+			n.settled(now, t)
 		}
 	}
 	return nil
