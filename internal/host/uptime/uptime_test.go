@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package uptime_test
+
+import (
+	"testing"
+	"time"
+
+	"staex/internal/host/hosttest"
+	"staex/internal/host/uptime"
+)
+
+func TestTheClocksBehaveLikeTheirTwin(t *testing.T) {
+	hosttest.TestClock(t, uptime.Now)
+}
+
+func TestTheWallClockIsTheSystems(t *testing.T) {
+	before := time.Now()
+	_, wall, _ := uptime.Now()
+	after := time.Now()
+	if wall.Before(before.Round(0)) || wall.After(after.Round(0)) {
+		t.Errorf("%v is not between %v and %v", wall, before, after)
+	}
+}
+
+func TestReadingTheClocksDoesNotAllocate(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() { uptime.Now() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
