@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"staex/internal/api"
+	"staex/internal/conf"
+	"staex/internal/ident"
+)
+
+// tunnelNameLength is how much of an endpoint's id names a tunnel that has no name.
+const tunnelNameLength = 8
+
+// A creating is what mcc create-tunnel was asked for, as text and as values.
+type creating struct {
+	parent, targets, remote, names, static, external, name, expires string
+
+	stdin bool
+	dir   string
+	cert  ident.EndpointCert
+	extIP netip.Addr
+}
+
+func (a *app) createTunnelCommand() *cobra.Command {
+	t := &creating{}
+	c := a.formatted(&cobra.Command{
+		Use:   "create-tunnel --targets TARGETS --remote-node NODE [DIR]",
+		Short: "Create a tunnel from another node to services here",
+		Long: "Create a tunnel: the remote node reaches the targets on this node, or on a device " +
+			"beside it,\nand nothing else does. The tunnel works without a restart once the " +
+			"remote node has accepted it.\nDIR is the tunnels directory of the daemon by default.",
+		Args: cobra.MaximumNArgs(1),
+	})
+	addParentFlags(c, &t.parent, &t.stdin)
+	f := c.Flags()
+	f.StringVar(&t.targets, "targets", "", "services to reach, e.g. tcp:80,udp:2222 (mandatory)")
+	f.StringVar(&t.remote, "remote-node", "", "id of the node that may reach them (mandatory)")
+	f.StringVar(&t.names, "dns-names", "", "DNS names of the tunnel, separated by commas")
+	f.StringVar(&t.static, "static-ip-address", conf.StaticNetwork().String(),
+		"static address of the tunnel; the range itself means none")
+	f.StringVar(&t.external, "external-ip-address", "0.0.0.0",
+		"private address of the device that has the services; 0.0.0.0 means this node")
+	f.StringVar(&t.name, "name", "", "name of the tunnel and its files "+
+		"(default: the first DNS name, or the start of its id)")
+	f.StringVar(&t.expires, "expires", "", "when the tunnel ends: 2030-12-31, or 90d, or 12h")
+	c.RunE = a.do(func(words []string) error {
+		if err := t.parse(time.Now()); err != nil {
+			return err
+		}
+		if len(words) > 0 {
+			t.dir = words[0]
+		}
+		return a.createTunnel(t, c.Flags().Changed("parent"))
+	})
+	return c
+}
+
+// parse checks everything that was typed before anything is asked or written.
+func (t *creating) parse(now time.Time) error {
+	if t.targets == "" || t.remote == "" {
+		return usagef("--targets and --remote-node are needed").
+			withHint("mcc create-tunnel --targets tcp:80 --remote-node NODE")
+	}
+	var err error
+	t.cert = ident.EndpointCert{Kind: ident.ServerEndpoint, Serial: firstSerial}
+	if t.cert.Targets, err = ident.ParseTargets(t.targets); err != nil {
+		return usagef("--targets: %v", err)
+	}
+	if t.cert.Peer, err = ident.ParseNodeID(t.remote); err != nil {
+		return usagef("--remote-node: %v", err)
+	}
+	if t.cert.Names, err = conf.ParseNames(t.names); err != nil {
+		return usagef("--dns-names: %v", err)
+	}
+	if t.cert.Static, err = conf.ParseStatic(t.static); err != nil {
+		return usagef("--static-ip-address: %v", err)
+	}
+	if t.extIP, err = conf.ParseExternal(t.external); err != nil {
+		return usagef("--external-ip-address: %v", err)
+	}
+	if t.cert.NotAfter, err = parseExpiry(t.expires, now); err != nil {
+		return usagef("--expires: %v", err)
+	}
+	if t.name != "" {
+		if err := conf.CheckTunnelName(t.name); err != nil {
+			return usagef("--name: %v", err)
+		}
+	}
+	return nil
+}
+
+// parseExpiry reads a day, a moment (RFC 3339) or a time from now in days or as in
+// mcc.conf, and gives Unix seconds. A day ends with it, in UTC; empty is never.
+func parseExpiry(text string, now time.Time) (uint32, error) {
+	if text == "" {
+		return 0, nil
+	}
+	end, err := time.Parse(time.DateOnly, text)
+	if err == nil {
+		end = end.AddDate(0, 0, 1)
+	} else if end, err = time.Parse(time.RFC3339, text); err != nil {
+		if days, isDays := strings.CutSuffix(text, "d"); isDays {
+			n, err := strconv.ParseUint(days, 10, 16)
+			if err != nil {
+				return 0, errExpiry
+			}
+			end = now.AddDate(0, 0, int(n))
+		} else if d, err := conf.ParseDuration(text); err == nil {
+			end = now.Add(d)
+		} else {
+			return 0, errExpiry
+		}
+	}
+	seconds := end.Unix()
+	if seconds <= now.Unix() || seconds > 1<<32-1 {
+		return 0, errors.New("the moment is past, or further away than certificates count")
+	}
+	return uint32(seconds), nil
+}
+
+var errExpiry = errors.New("write a day (2030-12-31), a moment (RFC 3339), 90d or 12h")
+
+// A place is where a tunnel's files belong and what they have to agree with.
+type place struct {
+	tunnels string
+	network string // the network's certificate
+	config  *conf.Config
+	running bool // the daemon answered
+}
+
+// find asks the daemon where its files are; without one the documented places hold.
+func (a *app) find() (place, error) {
+	path := filepath.Join(conf.DefaultDir, conf.FileName)
+	var dir api.DirReply
+	err := a.ask(api.OpDir, nil, &dir)
+	running := err == nil
+	if running {
+		path = dir.Config
+	} else if asFailure(err).exit != exitNoDaemon {
+		return place{}, err
+	}
+	config, err := readConfig(path, false)
+	if err != nil {
+		return place{}, err
+	}
+	p := place{config.Tunnels.Dir, config.Certs.Networks[0], config, running}
+	if running {
+		p.tunnels = dir.Tunnels
+	}
+	if len(dir.NetworkCertificates) > 0 {
+		p.network = dir.NetworkCertificates[0]
+	}
+	return p, nil
+}
+
+// A created is what mcc create-tunnel reports.
+type created struct {
+	Name       string       `json:"name"`
+	ID         ident.NodeID `json:"id"` // of the server endpoint: what the remote node addresses
+	RemoteNode ident.NodeID `json:"remote_node"`
+	Config     string       `json:"config"`
+	Running    bool         `json:"running"` // the daemon has taken it over
+}
+
+func (a *app) createTunnel(t *creating, named bool) error {
+	p, err := a.find()
+	if err != nil {
+		return err
+	}
+	if t.dir == "" {
+		t.dir = p.tunnels
+	}
+	if !named {
+		t.parent = p.network
+	}
+	if err := p.config.CheckExternal(t.extIP); t.extIP.IsValid() && err != nil {
+		return usagef("--external-ip-address: %v", err)
+	}
+	network, err := readNetworkCert(t.parent)
+	if err != nil {
+		return err
+	}
+	secret, err := ident.NewSecret(rand.Reader)
+	if err != nil {
+		return err
+	}
+	t.cert.Key = secret.ID()
+	if err := t.chooseName(); err != nil {
+		return err
+	}
+	signer, err := a.networkSecret(t.stdin, network)
+	if err != nil {
+		return err
+	}
+	if err := ident.SignEndpointCert(&t.cert, signer); err != nil {
+		return usagef("%v", err)
+	}
+	if err := t.write(secret); err != nil {
+		return err
+	}
+	a.keepNamesKey(filepath.Dir(t.parent), signer)
+	running, err := a.reload(p, t.dir)
+	if err != nil {
+		return err
+	}
+	done := created{t.name, t.cert.Key, t.cert.Peer, t.path(conf.TunnelSuffix), running}
+	return a.show(done, func() {
+		a.printf("tunnel  %s\nid      %s\nfile    %s\n", done.Name, done.ID, done.Config)
+	})
+}
+
+// chooseName settles the name and refuses one that is taken.
+func (t *creating) chooseName() error {
+	if t.name == "" {
+		t.name = t.cert.Key.String()[:tunnelNameLength]
+		if len(t.cert.Names) > 0 {
+			t.name = t.cert.Names[0]
+		}
+	}
+	there := existing([]file{
+		{path: t.path(conf.TunnelSuffix)},
+		{path: t.path("-certificate.txt")}, {path: t.path("-private-key.txt")},
+	})
+	if len(there) > 0 {
+		return failf(exitRefused, "%s exists", there[0]).
+			withHint("choose another --name, or mcc delete-tunnel %s", t.name)
+	}
+	return nil
+}
+
+func (t *creating) path(suffix string) string { return filepath.Join(t.dir, t.name+suffix) }
+
+// write makes the three files; the daemon reads the one that is written last.
+func (t *creating) write(secret *ident.Secret) error {
+	description := conf.Tunnel{
+		Name: t.name, File: t.path(conf.TunnelSuffix),
+		Certificate: t.path("-certificate.txt"), PrivateKey: t.path("-private-key.txt"),
+		External: t.extIP, Names: t.cert.Names, Static: t.cert.Static,
+	}
+	if err := makeDir(t.dir, dirPerm); err != nil {
+		return err
+	}
+	return writeAll([]file{
+		{description.PrivateKey, ident.EncodeSecretText(secret), secretPerm},
+		{description.Certificate, ident.EncodeText(t.cert.Append(nil)), publicPerm},
+		{description.File, description.Format(), publicPerm},
+	})
+}
+
+// keepNamesKey writes the names key where it is missing. A tunnel works without it, so a
+// directory that cannot be written is worth a word and no more.
+func (a *app) keepNamesKey(dir string, network *ident.Secret) {
+	key := namesKey(dir, network)
+	if len(existing([]file{key})) == 0 && fileExists(key.path) {
+		return
+	}
+	if err := writeAll([]file{key}); err != nil {
+		a.notef("the network's names key was not written: %v", err)
+	}
+}
+
+// reload tells the daemon about the new files.
+func (a *app) reload(p place, dir string) (running bool, err error) {
+	if !p.running {
+		a.notef("the daemon does not run: the tunnel starts with it")
+		return false, nil
+	}
+	if filepath.Clean(dir) != filepath.Clean(p.tunnels) {
+		a.notef("the daemon reads %s and not %s", p.tunnels, dir)
+	}
+	var r api.ReloadReply
+	if err := a.ask(api.OpReloadTunnels, nil, &r); err != nil {
+		f := asFailure(err)
+		f.message = "the files were written, but the daemon did not take them: " + f.message
+		return false, f
+	}
+	for _, problem := range r.Problems {
+		a.notef("%s", problem)
+	}
+	return true, nil
+}

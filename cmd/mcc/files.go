@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"staex/internal/host/disk"
+	"staex/internal/ident"
+)
+
+// Names of the files that a node and a network are made of.
+const (
+	nodeCertFile    = "node-certificate.txt"
+	nodeKeyFile     = "node-private-key.txt"
+	networkCertFile = "network-certificate.txt"
+	networkKeyFile  = "network-private-key.txt"
+	namesKeyFile    = "network-names-key.txt"
+)
+
+// Permissions: secrets are for their owner only, the rest is public by nature.
+const (
+	secretPerm fs.FileMode = 0o600
+	publicPerm fs.FileMode = 0o644
+	dirPerm    fs.FileMode = 0o755
+)
+
+// A file is something to write.
+type file struct {
+	path string
+	data []byte
+	perm fs.FileMode
+}
+
+// writeAll writes files in their order. When one fails, the new ones are removed again,
+// so that a command is done or is not.
+func writeAll(files []file) error {
+	var made []string
+	for _, f := range files {
+		_, err := os.Lstat(f.path)
+		fresh := errors.Is(err, fs.ErrNotExist)
+		if err := disk.WriteFile(f.path, f.data, f.perm); err != nil {
+			for _, path := range made {
+				err = errors.Join(err, os.Remove(path))
+			}
+			return err
+		}
+		if fresh {
+			made = append(made, f.path)
+		}
+	}
+	return nil
+}
+
+// existing gives the paths that would be overwritten with something else.
+func existing(files []file) []string {
+	var there []string
+	for _, f := range files {
+		if old, err := os.ReadFile(f.path); errors.Is(err, fs.ErrNotExist) ||
+			err == nil && bytes.Equal(old, f.data) {
+			continue
+		}
+		there = append(there, f.path)
+	}
+	return there
+}
+
+// mayOverwrite decides about files that exist: forced, agreed by a person, or refused.
+func (a *app) mayOverwrite(there []string, force bool) error {
+	if force || len(there) == 0 {
+		return nil
+	}
+	for _, path := range there {
+		a.notef("%s exists", path)
+	}
+	if isTerminal(a.in) && a.confirm("Overwrite?") {
+		return nil
+	}
+	return failf(exitRefused, "nothing was written").
+		withHint("use --force to overwrite; a lost private key cannot be made again")
+}
+
+// makeDir makes a directory and those above it.
+func makeDir(dir string, perm fs.FileMode) error {
+	if err := os.MkdirAll(dir, perm); err != nil {
+		return fmt.Errorf("make the directory: %w", err)
+	}
+	return nil
+}
+
+// readNetworkCert reads and verifies a network certificate.
+func readNetworkCert(path string) (*ident.NetworkCert, error) {
+	text, err := disk.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(exitFailed, "there is no network certificate at %s", path).
+			withHint("make one with mcc generate-network-certificate, or name it with --parent")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("network certificate: %w", err)
+	}
+	cert, err := parseNetworkCert(text)
+	if err != nil {
+		return nil, fmt.Errorf("network certificate %s: %w", path, err)
+	}
+	return cert, nil
+}
+
+// parseNetworkCert decodes and verifies the text of a network certificate.
+func parseNetworkCert(text []byte) (*ident.NetworkCert, error) {
+	raw, err := ident.DecodeText(text)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ident.DecodeNetworkCert(raw)
+	if err != nil {
+		return nil, err
+	}
+	return cert, cert.Verify()
+}
+
+// namesKey is the file that lets members hide their names from relays. Whatever command
+// holds the network's key writes it beside the certificate it makes.
+func namesKey(dir string, network *ident.Secret) file {
+	text := ident.EncodeNamesKeyText(network.NamesKey())
+	return file{filepath.Join(dir, namesKeyFile), text, secretPerm}
+}
+
+func fileExists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"crypto/rand"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"staex/internal/conf"
+	"staex/internal/ident"
+)
+
+// firstSerial is the number of the first certificate of a key.
+const firstSerial = 1
+
+// A generated is what a generate command reports.
+type generated struct {
+	Key         string `json:"key"` // node id or network public key
+	Certificate string `json:"certificate"`
+	PrivateKey  string `json:"private_key"`
+	Text        string `json:"certificate_text,omitempty"` // what mcc init takes
+}
+
+func (a *app) networkCommand() *cobra.Command {
+	var name string
+	var protect bool
+	c := a.formatted(&cobra.Command{
+		Use:   "generate-network-certificate [DIR]",
+		Short: "Make a new network: its certificate and private key",
+		Long: "Make a new network: network-certificate.txt, which every node gets, and " +
+			"network-private-key.txt,\nwhich makes nodes and tunnels and belongs on no node. " +
+			"DIR is the current directory by default.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: a.do(func(words []string) error {
+			dir := "."
+			if len(words) > 0 {
+				dir = words[0]
+			}
+			return a.generateNetwork(dir, name, protect)
+		}),
+	})
+	c.Flags().StringVar(&name, "name", "", "what people call the network")
+	c.Flags().BoolVar(&protect, "passphrase", false,
+		"protect the private key with a passphrase (asked for, or line 1 of standard input)")
+	return c
+}
+
+func (a *app) generateNetwork(dir, name string, protect bool) error {
+	if name != "" {
+		if err := ident.CheckName(name); err != nil {
+			return usagef("--name: %v", err)
+		}
+	}
+	in := func(file string) string { return filepath.Join(dir, file) }
+	if there := existing([]file{{path: in(nodeKeyFile)}}); len(there) > 0 {
+		return failf(exitRefused, "%s is a node's directory", dir).
+			withHint("the network's private key belongs on no node: choose another directory")
+	}
+	there := existing([]file{{path: in(networkKeyFile)}, {path: in(networkCertFile)}})
+	if len(there) > 0 {
+		return failf(exitRefused, "%s exists", there[0]).
+			withHint("a network's key is never overwritten: choose another directory")
+	}
+	secret, err := ident.NewSecret(rand.Reader)
+	if err != nil {
+		return err
+	}
+	text := ident.EncodeSecretText(secret)
+	if protect {
+		pass, err := a.newPassphrase()
+		if err != nil {
+			return err
+		}
+		text, err = ident.EncodeSecretTextWithPassphrase(secret, pass, rand.Reader)
+		if err != nil {
+			return err
+		}
+	}
+	cert := &ident.NetworkCert{Key: secret.NetworkKey(), Serial: firstSerial, Name: name}
+	if err := ident.SignNetworkCert(cert, secret); err != nil {
+		return err
+	}
+	if err := makeDir(dir, dirPerm); err != nil {
+		return err
+	}
+	certText := ident.EncodeText(cert.Append(nil))
+	err = writeAll([]file{
+		{in(networkKeyFile), text, secretPerm},
+		namesKey(dir, secret),
+		{in(networkCertFile), certText, publicPerm},
+	})
+	if err != nil {
+		return err
+	}
+	done := generated{cert.Key.String(), in(networkCertFile), in(networkKeyFile), trimmed(certText)}
+	return a.show(done, func() {
+		a.printf("network      %s\ncertificate  %s\nprivate key  %s\n",
+			done.Key, done.Certificate, done.PrivateKey)
+		a.notef("keep the private key off every node; for each node: mcc init %s", done.Text)
+	})
+}
+
+func (a *app) nodeCommand() *cobra.Command {
+	var parent string
+	var stdin, force bool
+	c := a.formatted(&cobra.Command{
+		Use:   "generate-node-certificate [DIR]",
+		Short: "Make a node's certificate and private key",
+		Long:  "Make a node's certificate and private key in DIR, by default " + conf.DefaultDir + ".",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: a.do(func(words []string) error {
+			dir := conf.DefaultDir
+			if len(words) > 0 {
+				dir = words[0]
+			}
+			return a.generateNode(dir, parent, stdin, force)
+		}),
+	})
+	addParentFlags(c, &parent, &stdin)
+	c.Flags().BoolVarP(&force, "force", "y", false, "overwrite existing files without asking")
+	return c
+}
+
+// addParentFlags adds what every command has that signs with the network's key.
+func addParentFlags(c *cobra.Command, parent *string, stdin *bool) {
+	c.Flags().StringVarP(parent, "parent", "p", filepath.Join(conf.DefaultDir, networkCertFile),
+		"your network's certificate")
+	c.Flags().BoolVar(stdin, "stdin", false,
+		"read the network private key from standard input (line 2: its passphrase)")
+}
+
+func (a *app) generateNode(dir, parent string, stdin, force bool) error {
+	network, err := readNetworkCert(parent)
+	if err != nil {
+		return err
+	}
+	in := func(file string) string { return filepath.Join(dir, file) }
+	there := existing([]file{{path: in(nodeKeyFile)}, {path: in(nodeCertFile)}})
+	if err := a.mayOverwrite(there, force); err != nil {
+		return err
+	}
+	signer, err := a.networkSecret(stdin, network)
+	if err != nil {
+		return err
+	}
+	id, files, err := newNode(dir, signer)
+	if err != nil {
+		return err
+	}
+	if err := makeDir(dir, dirPerm); err != nil {
+		return err
+	}
+	if err := writeAll(files); err != nil {
+		return err
+	}
+	done := generated{Key: id.String(), Certificate: in(nodeCertFile), PrivateKey: in(nodeKeyFile)}
+	return a.show(done, func() {
+		a.printf("node         %s\ncertificate  %s\nprivate key  %s\n",
+			done.Key, done.Certificate, done.PrivateKey)
+	})
+}
+
+// newNode makes a key, its certificate, and the network's names key for a node's directory.
+func newNode(dir string, network *ident.Secret) (ident.NodeID, []file, error) {
+	secret, err := ident.NewSecret(rand.Reader)
+	if err != nil {
+		return ident.NodeID{}, nil, err
+	}
+	cert := &ident.NodeCert{Key: secret.ID(), Serial: firstSerial}
+	if err := ident.SignNodeCert(cert, network); err != nil {
+		return ident.NodeID{}, nil, err
+	}
+	return secret.ID(), []file{
+		namesKey(dir, network),
+		{filepath.Join(dir, nodeKeyFile), ident.EncodeSecretText(secret), secretPerm},
+		{filepath.Join(dir, nodeCertFile), ident.EncodeText(cert.Append(nil)), publicPerm},
+	}, nil
+}
+
+// trimmed is a key or certificate text without its line end.
+func trimmed(text []byte) string { return string(text[:len(text)-1]) }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"staex/internal/api"
+)
+
+func (a *app) tunnelsCommand() *cobra.Command {
+	return a.formatted(&cobra.Command{
+		Use:   "tunnels",
+		Short: "Show this node's tunnels and the ones offered to it",
+		Args:  cobra.NoArgs,
+		RunE: a.do(func([]string) error {
+			r := api.TunnelsReply{Tunnels: []api.Tunnel{}}
+			if err := a.ask(api.OpTunnels, nil, &r); err != nil {
+				return err
+			}
+			return a.show(r, func() { a.printf("%s", tunnelTable(r.Tunnels)) })
+		}),
+	})
+}
+
+func tunnelTable(tunnels []api.Tunnel) string {
+	rows := [][]string{{
+		"NAME", "TUNNEL_ID", "SIDE", "STATE", "TARGETS", "REMOTE_NODE", "ADDRESS", "EXPIRES",
+	}}
+	for _, t := range tunnels {
+		address := ""
+		if t.IPv4.IsValid() {
+			address = t.IPv4.String()
+		}
+		targets := make([]string, len(t.Targets))
+		for i, target := range t.Targets {
+			targets[i] = target.String()
+		}
+		rows = append(rows, []string{
+			t.Name, t.ID.String(), t.Side, t.State, strings.Join(targets, ","),
+			idOrNothing(t.RemoteNode), address, moment(t.Expires),
+		})
+	}
+	return table(rows)
+}
+
+// switches are the commands that change one tunnel by name or id.
+var switches = []struct{ op, short, done string }{
+	{api.OpAcceptTunnel, "Accept a tunnel that another node offers", "accepted"},
+	{api.OpRejectTunnel, "Reject a tunnel that another node offers", "rejected"},
+	{api.OpDisableTunnel, "Stop a tunnel's traffic at once and keep the tunnel", "disabled"},
+	{api.OpEnableTunnel, "Let a disabled tunnel's traffic pass again", "enabled"},
+	{api.OpDeleteTunnel, "Delete a tunnel at both ends", "deleted"},
+}
+
+func (a *app) switchCommands() []*cobra.Command {
+	var all []*cobra.Command
+	for _, s := range switches {
+		all = append(all, a.formatted(&cobra.Command{
+			Use:   s.op + " TUNNEL",
+			Short: s.short,
+			Long:  s.short + ". TUNNEL is its name or its id as mcc tunnels shows them.",
+			Args:  cobra.ExactArgs(1),
+			RunE: a.do(func(words []string) error {
+				var r api.TunnelReply
+				if err := a.ask(s.op, api.TunnelArgs{Tunnel: words[0]}, &r); err != nil {
+					return err
+				}
+				return a.show(r, func() { a.printSwitched(r, s.done) })
+			}),
+		}))
+	}
+	return all
+}
+
+func (a *app) printSwitched(r api.TunnelReply, done string) {
+	name := r.Name
+	if name == "" {
+		name = r.ID.String()
+	}
+	a.printf("tunnel %s: %s", name, done)
+	if r.State != "" && r.State != done {
+		a.printf(", %s", r.State)
+	}
+	a.printf("\n")
+}
