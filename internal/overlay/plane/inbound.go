@@ -128,6 +128,10 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 		w.drop(drop.Short)
 		return
 	}
+	sealed := f[n:]
+	if h.Flag { // a hop MAC that nobody here asked for
+		sealed = sealed[:max(len(sealed)-wire.HopMACSize, 0)]
+	}
 	s := r.Session
 	room := w.super.place(len(f))
 	if room == nil {
@@ -135,7 +139,7 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 		w.drop(drop.QueueFull)
 		return
 	}
-	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), f[n:])
+	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), sealed)
 	if err != nil {
 		w.super.restore()
 		w.drop(reason(err))

@@ -85,7 +85,7 @@ const (
 type Row struct {
 	Kind    RowKind
 	Label   wire.Label // the whole label, so that a stale one is recognised
-	In      *Link      // the neighbour that may use this label; nil for control rows, which may roam
+	In      *Link      // whose label this is; nil for control rows, which may roam
 	ID      LinkID     // the link of a control row
 	Out     wire.Label // transit: the label the next hop chose
 	To      *Link      // transit: the next hop

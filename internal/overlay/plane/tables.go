@@ -3,6 +3,7 @@
 package plane
 
 import (
+	"maps"
 	"net/netip"
 	"sync/atomic"
 
@@ -101,9 +102,7 @@ func (t *Tables) SetPeer(a netip.Addr, p *Peer) {
 	}
 	old := *t.peers.Load()
 	fresh := make(map[netip.Addr]*Peer, len(old)+1)
-	for k, v := range old {
-		fresh[k] = v
-	}
+	maps.Copy(fresh, old)
 	if p == nil {
 		delete(fresh, a)
 	} else {

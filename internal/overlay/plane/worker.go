@@ -51,13 +51,15 @@ type Worker struct {
 
 // NewWorker returns a worker on the tables.
 func NewWorker(t *Tables) *Worker {
-	return &Worker{
+	w := &Worker{
 		t:     t,
 		Buf:   make([]byte, bufSize),
 		whole: make([]byte, 0, 65536+flow.MaxCompact),
 		part:  make([]byte, 0, 65536),
 		super: super{buf: make([]byte, superSize)},
 	}
+	w.Reset()
+	return w
 }
 
 // Reset forgets what the last batch produced.
