@@ -116,7 +116,8 @@ func TestOneToFourHopsCarryTheSameQuestion(t *testing.T) {
 				w.Add(Config{Name: fmt.Sprintf("relay%d", i), Addr: addr, Parents: []string{last}})
 				last = addr
 			}
-			w.Add(Config{Name: "gateway", Addr: "192.0.2.1:9376", Parents: []string{"203.0.113.1:9376"}})
+			first := []string{"203.0.113.1:9376"}
+			w.Add(Config{Name: "gateway", Addr: "192.0.2.1:9376", Parents: first})
 			w.Add(Config{Name: "technician", Addr: "192.0.2.2:9376", Parents: []string{last}})
 			_, c := agreed(t, w)
 			talks(t, w, c, "meter", "and again", 5*time.Second)
@@ -127,7 +128,9 @@ func TestOneToFourHopsCarryTheSameQuestion(t *testing.T) {
 
 func TestLossDuplicatesAndReorderingDoNotStopATunnel(t *testing.T) {
 	w := home(5)
-	w.SetLink(Link{Delay: 30 * time.Millisecond, Jitter: 40 * time.Millisecond, Loss: 0.2, Twice: 0.1})
+	w.SetLink(Link{
+		Delay: 30 * time.Millisecond, Jitter: 40 * time.Millisecond, Loss: 0.2, Twice: 0.1,
+	})
 	_, c := agreed(t, w)
 	for i := range 20 {
 		talks(t, w, c, "meter", fmt.Sprint("question ", i), 30*time.Second)
@@ -150,10 +153,11 @@ func TestARunRepeatsBitForBit(t *testing.T) {
 		sound(t, w)
 		return w.Trace()
 	}
-	if run(7) != run(7) {
+	first, second := run(7), run(7)
+	if first != second {
 		t.Error("equal seeds gave different traces")
 	}
-	if run(7) == run(8) {
+	if first == run(8) {
 		t.Error("different seeds gave the same trace")
 	}
 }

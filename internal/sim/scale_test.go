@@ -65,7 +65,8 @@ func TestThreeHundredNodesConvergeAndTalk(t *testing.T) {
 		sound(t, w)
 		return w.Trace()
 	}
-	if run() != run() {
+	first, second := run(), run()
+	if first != second {
 		t.Error("two runs from one seed differ")
 	}
 }

@@ -4,6 +4,7 @@ package node
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"staex/internal/clock"
@@ -233,6 +234,9 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		return
 	}
 	p, cert, err := n.childPayload(x, payload)
+	if err == nil && len(n.links.byID) >= maxLinks {
+		err = ErrFull
+	}
 	if err != nil {
 		n.count(drop.NotAdmitted)
 		n.event(Event{Kind: EventChildRefused, Addr: from, Text: err.Error()})
@@ -276,10 +280,8 @@ func (n *Node) childPayload(x *half, b []byte) (p wire.LinkPayload, cert *ident.
 	if err := proves(cert, x.hs.RemoteStatic()); err != nil {
 		return p, nil, err
 	}
-	for _, id := range n.cfg.TrustNodes {
-		if id == cert.Key {
-			return p, cert, nil
-		}
+	if slices.Contains(n.cfg.TrustNodes, cert.Key) {
+		return p, cert, nil
 	}
 	return p, cert, n.admitted.verify(cert)
 }

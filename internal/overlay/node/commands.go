@@ -53,6 +53,7 @@ func (n *Node) Apply(now clock.Reading, c Command, out *Effects) error {
 	return c.apply(n, now)
 }
 
+//nolint:unparam // the interface wants an error
 func (c SetParents) apply(n *Node, now clock.Reading) error {
 	n.setParents(now, c.Parents)
 	return nil
@@ -104,11 +105,13 @@ func (c RejectTunnel) apply(n *Node, now clock.Reading) error {
 	return nil
 }
 
+//nolint:unparam // the interface wants an error
 func (c Probe) apply(n *Node, now clock.Reading) error {
 	n.startProbe(now, c.Token, c.Dest)
 	return nil
 }
 
+//nolint:unparam // the interface wants an error
 func (Leave) apply(n *Node, _ clock.Reading) error {
 	for _, l := range n.links.all() {
 		n.tell(l, wire.ControlBye, nil)

@@ -35,7 +35,6 @@ type dial struct {
 	conv *conversation
 	hs   *session.Handshake
 	mine wire.Label
-	id   [8]byte
 }
 
 // halfSession is one under way as the responder: message 2 is sent, 3 has not come.

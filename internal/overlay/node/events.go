@@ -27,7 +27,7 @@ const (
 	EventTunnelChanged                      // enabled, disabled or deleted (Tunnel, Text)
 	EventSessionUp                          // keys agreed (Key = remote endpoint or node)
 	EventSessionDown                        // a session ended (Key, Text)
-	EventProbe                              // a probe came back or failed (Token, Trail, Took, Text)
+	EventProbe                              // a probe ended (Token, Trail, Took, Text)
 	EventExternals                          // the set of external devices changed
 )
 

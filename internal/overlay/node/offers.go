@@ -3,6 +3,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,19 +14,19 @@ import (
 )
 
 const (
-	// offerFirst is the first wait for an answer to an offer or a switch; it doubles up to offerCap.
-	// A client that is offline is a normal state, so it never gives up.
+	// offerFirst is the first wait for an answer to an offer or a switch; it doubles up to
+	// offerCap. A client that is offline is a normal state, so it never gives up.
 	offerFirst = 2 * time.Second
 	offerCap   = 10 * time.Minute
-	// offerDaily is how often a settled tunnel is offered again: a client that lost its disk gets it
-	// back, for about a kilobyte a day.
+	// offerDaily is how often a settled tunnel is offered again: a client that lost its disk
+	// gets it back, for about a kilobyte a day.
 	offerDaily = 24 * time.Hour
 )
 
 // offer is what one end still has to tell the other about a tunnel.
 //
-//	server: offering --Accept--> settled --enable/disable/delete--> switching --SwitchOK--> settled
-//	client: settled --enable/disable/delete--> switching --SwitchOK--> settled
+//	server: offering --Accept--> settled --enable, disable--> switching --SwitchOK--> settled
+//	client: settled --enable, disable, delete--> switching --SwitchOK--> settled
 type offer struct {
 	t      *tunnel.Tunnel
 	wait   time.Duration
@@ -126,13 +127,9 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if err != nil {
 		return err
 	}
-	cert, err := ident.DecodeEndpointCert(o.Cert)
-	if err == nil {
-		err = n.checkOffer(cert)
-	}
-	if err != nil {
-		n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
-		n.reject(now, c, o.ID, wire.RejectBadCert)
+	cert, refused := n.checkOffer(o.Cert)
+	if refused != nil {
+		n.refuseOffer(now, c, o.ID, refused)
 		return nil
 	}
 	t, known := n.tunnels.ByID(cert.Key)
@@ -150,9 +147,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	t.Names, t.Static, t.Expires, t.RemoteKey = cert.Names, cert.Static, cert.NotAfter, cert.Key
 	t.Name = nameOf(t)
 	if !known {
-		if err := n.tunnels.Add(t); err != nil {
-			n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
-			n.reject(now, c, o.ID, wire.RejectFull)
+		if refused := n.tunnels.Add(t); refused != nil {
+			n.refuseOffer(now, c, o.ID, refused)
 			return nil
 		}
 	}
@@ -174,15 +170,32 @@ func nameOf(t *tunnel.Tunnel) string {
 }
 
 // checkOffer checks that a trusted network signed the offer and that it is meant for us.
-func (n *Node) checkOffer(cert *ident.EndpointCert) error {
+func (n *Node) checkOffer(b []byte) (*ident.EndpointCert, error) {
+	cert, err := ident.DecodeEndpointCert(b)
+	if err != nil {
+		return nil, err
+	}
 	key, ok := n.trusted[cert.Network]
 	if !ok {
-		return ErrForeign
+		return nil, ErrForeign
 	}
 	if cert.Kind != ident.ServerEndpoint || cert.Peer != n.self {
-		return fmt.Errorf("offer of %v: it is meant for another node", cert.Key)
+		return nil, fmt.Errorf("offer of %v: it is meant for another node", cert.Key)
 	}
-	return cert.VerifyBy(key)
+	return cert, cert.VerifyBy(key)
+}
+
+// refuseOffer reports why an offer is not taken and tells the other end as much as it may know.
+func (n *Node) refuseOffer(now clock.Reading, c *conversation, id [8]byte, why error) {
+	n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: why.Error()})
+	reason := uint8(wire.RejectBadCert)
+	switch {
+	case errors.Is(why, ErrForeign):
+		reason = wire.RejectNotTrusted
+	case errors.Is(why, tunnel.ErrFull), errors.Is(why, tunnel.ErrOfferer):
+		reason = wire.RejectFull
+	}
+	n.reject(now, c, id, reason)
 }
 
 func (n *Node) reject(now clock.Reading, c *conversation, id [8]byte, reason uint8) {

@@ -164,8 +164,8 @@ func (n *Node) Problems() []string {
 			list = append(list, "parent "+p.Entry+": its name does not resolve")
 			continue
 		}
-		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on the "+
-			"way, and does it admit our network (relay-networks)?")
+		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on "+
+			"the way, and does it admit our network (relay-networks)?")
 	}
 	return list
 }

@@ -145,7 +145,7 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 		n.fromAbove(l, r, m.Record)
 		return nil
 	}
-	if err := n.admitRecord(l, r, m.NodeCert); err != nil {
+	if n.admitRecord(l, r, m.NodeCert) != nil {
 		n.count(drop.BadSignature)
 		return nil
 	}

@@ -5,6 +5,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"staex/internal/ident"
 )
@@ -28,11 +29,11 @@ func (s networks) verify(c *ident.NodeCert) error {
 
 // Why a neighbour or an offer is refused.
 var (
-	ErrForeign   = errors.New("its network is neither ours nor named in the configuration")
-	ErrWrongPin  = errors.New("another key answered than the one pinned in parents")
-	ErrWrongKey  = errors.New("the certificate speaks of another key")
-	ErrNotFound  = errors.New("not found")
-	ErrNotServer = errors.New("only the server end can do this")
+	ErrForeign  = errors.New("its network is neither ours nor named in the configuration")
+	ErrWrongPin = errors.New("another key answered than the one pinned in parents")
+	ErrWrongKey = errors.New("the certificate speaks of another key")
+	ErrNotFound = errors.New("not found")
+	ErrFull     = errors.New("this node has as many neighbours as it can hold")
 )
 
 // networksOf splits the configured keys: admission lets children attach, trust also lets members
@@ -67,10 +68,8 @@ func (n *Node) admissionKeys() [][32]byte {
 
 // trusts reports whether a node with this certificate may agree on tunnels with us.
 func (n *Node) trusts(c *ident.NodeCert) error {
-	for _, id := range n.cfg.TrustNodes {
-		if id == c.Key {
-			return nil
-		}
+	if slices.Contains(n.cfg.TrustNodes, c.Key) {
+		return nil
 	}
 	return n.trusted.verify(c)
 }
