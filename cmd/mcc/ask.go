@@ -31,8 +31,9 @@ func (a *app) parentCommand() *cobra.Command {
 	return a.formatted(&cobra.Command{
 		Use:   "parent",
 		Short: "Show the address of the parent in use",
-		Long:  "Show the address (ip:port) of the parent in use. A root has none and shows nothing.",
-		Args:  cobra.NoArgs,
+		Long: "Show the address (ip:port) of the parent in use. " +
+			"A root has none and shows nothing.",
+		Args: cobra.NoArgs,
 		RunE: a.do(func([]string) error {
 			var r api.ParentReply
 			if err := a.ask(api.OpParent, nil, &r); err != nil {

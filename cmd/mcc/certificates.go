@@ -168,10 +168,16 @@ func (s shownCert) rows() [][]string {
 		authority = "self-signed"
 	}
 	for _, more := range [][]string{
-		{"name", s.Name}, {"network", s.Network}, {"authority", authority}, {"issuer", s.Issuer},
-		{"roles", s.Roles}, {"serial", strconv.FormatUint(uint64(s.Serial), 10)},
-		{"valid from", day(s.NotBefore)}, {"valid until", day(s.NotAfter)},
-		{"problem", s.Problem}, {"base64", s.Text},
+		{"name", s.Name},
+		{"network", s.Network},
+		{"authority", authority},
+		{"issuer", s.Issuer},
+		{"roles", s.Roles},
+		{"serial", strconv.FormatUint(uint64(s.Serial), 10)},
+		{"valid from", day(s.NotBefore)},
+		{"valid until", day(s.NotAfter)},
+		{"problem", s.Problem},
+		{"base64", s.Text},
 	} {
 		if more[1] != "" {
 			rows = append(rows, more)

@@ -229,7 +229,8 @@ func (t *creating) chooseName() error {
 	}
 	there := existing([]file{
 		{path: t.path(conf.TunnelSuffix)},
-		{path: t.path("-certificate.txt")}, {path: t.path("-private-key.txt")},
+		{path: t.path("-certificate.txt")},
+		{path: t.path("-private-key.txt")},
 	})
 	if len(there) > 0 {
 		return failf(exitRefused, "%s exists", there[0]).
@@ -247,7 +248,7 @@ func (t *creating) write(secret *ident.Secret) error {
 		Certificate: t.path("-certificate.txt"), PrivateKey: t.path("-private-key.txt"),
 		External: t.extIP, Names: t.cert.Names, Static: t.cert.Static,
 	}
-	if err := makeDir(t.dir, dirPerm); err != nil {
+	if err := makeDir(t.dir); err != nil {
 		return err
 	}
 	return writeAll([]file{

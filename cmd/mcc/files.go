@@ -86,8 +86,8 @@ func (a *app) mayOverwrite(there []string, force bool) error {
 }
 
 // makeDir makes a directory and those above it.
-func makeDir(dir string, perm fs.FileMode) error {
-	if err := os.MkdirAll(dir, perm); err != nil {
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, dirPerm); err != nil {
 		return fmt.Errorf("make the directory: %w", err)
 	}
 	return nil

@@ -82,7 +82,7 @@ func (a *app) generateNetwork(dir, name string, protect bool) error {
 	if err := ident.SignNetworkCert(cert, secret); err != nil {
 		return err
 	}
-	if err := makeDir(dir, dirPerm); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	certText := ident.EncodeText(cert.Append(nil))
@@ -108,8 +108,9 @@ func (a *app) nodeCommand() *cobra.Command {
 	c := a.formatted(&cobra.Command{
 		Use:   "generate-node-certificate [DIR]",
 		Short: "Make a node's certificate and private key",
-		Long:  "Make a node's certificate and private key in DIR, by default " + conf.DefaultDir + ".",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "Make a node's certificate and private key in DIR, by default " +
+			conf.DefaultDir + ".",
+		Args: cobra.MaximumNArgs(1),
 		RunE: a.do(func(words []string) error {
 			dir := conf.DefaultDir
 			if len(words) > 0 {
@@ -149,7 +150,7 @@ func (a *app) generateNode(dir, parent string, stdin, force bool) error {
 	if err != nil {
 		return err
 	}
-	if err := makeDir(dir, dirPerm); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	if err := writeAll(files); err != nil {

@@ -86,7 +86,7 @@ func (a *app) initNode(i *initialising) error {
 	if err != nil {
 		return err
 	}
-	if err := makeDir(i.dir, dirPerm); err != nil {
+	if err := makeDir(i.dir); err != nil {
 		return err
 	}
 	if err := writeAll(append(public, node...)); err != nil {

@@ -53,7 +53,7 @@ type GroupID struct {
 // SystemAccess is the access that this machine's users and groups describe.
 func SystemAccess() Access {
 	return Access{
-		Own:      uint32(os.Geteuid()), //nolint:gosec // user ids are 32 bits on Unix
+		Own:      uint32(os.Geteuid()),
 		Readers:  lookupGroup(ReadGroup),
 		Changers: lookupGroup(ChangeGroup),
 		memberOf: groupsOf,
@@ -131,7 +131,7 @@ func groupsOf(uid uint32) []uint32 {
 // name's answer steers traffic, so not every local user may give one. The client's own
 // user is believed only where the person named the socket.
 func believable(p Peer, explicit bool) error {
-	if p.UID == 0 || explicit && p.UID == uint32(os.Geteuid()) { //nolint:gosec // 32 bits on Unix
+	if p.UID == 0 || explicit && p.UID == uint32(os.Geteuid()) {
 		return nil
 	}
 	if u, err := user.Lookup(DaemonUser); err == nil &&

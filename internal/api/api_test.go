@@ -172,17 +172,33 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"root may change", Access{7, mcc, admin, nil}, Peer{UID: 0}, LevelChange},
 		{"a stranger may nothing", Access{7, mcc, admin, nil}, Peer{UID: 5, GID: 5}, LevelNone},
 		{"a reader may read", Access{7, mcc, admin, nil}, Peer{UID: 5, GID: 100}, LevelRead},
-		{"also by another group", Access{7, mcc, admin, nil},
-			Peer{UID: 5, Groups: []uint32{4, 100}}, LevelRead},
-		{"an admin may change", Access{7, mcc, admin, nil},
-			Peer{UID: 5, Groups: []uint32{101}}, LevelChange},
-		{"where groups exist the daemon's user is nobody special",
-			Access{7, mcc, admin, nil}, Peer{UID: 7, GID: 7}, LevelNone},
+		{
+			"also by another group",
+			Access{7, mcc, admin, nil},
+			Peer{UID: 5, Groups: []uint32{4, 100}},
+			LevelRead,
+		},
+		{
+			"an admin may change",
+			Access{7, mcc, admin, nil},
+			Peer{UID: 5, Groups: []uint32{101}},
+			LevelChange,
+		},
+		{
+			"where groups exist the daemon's user is nobody special",
+			Access{7, mcc, admin, nil},
+			Peer{UID: 7, GID: 7},
+			LevelNone,
+		},
 		{"without groups it may change", Access{Own: 7}, Peer{UID: 7}, LevelChange},
 		{"without groups others may nothing", Access{Own: 7}, Peer{UID: 8}, LevelNone},
 		{"a missing group has no members", Access{Own: 7}, Peer{UID: 8, GID: 0}, LevelNone},
-		{"without readers the daemon's user may read",
-			Access{7, GroupID{}, admin, nil}, Peer{UID: 7}, LevelRead},
+		{
+			"without readers the daemon's user may read",
+			Access{7, GroupID{}, admin, nil},
+			Peer{UID: 7},
+			LevelRead,
+		},
 	} {
 		if got := c.access.Level(c.peer); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -446,4 +462,17 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestTheMachinesOwnUsersAreKnown(t *testing.T) {
+	a := SystemAccess()
+	if a.Level(a.identify(Peer{UID: 0})) != LevelChange {
+		t.Error("root may not change")
+	}
+	if a.Own != uint32(os.Geteuid()) {
+		t.Errorf("own user %d", a.Own)
+	}
+	if p := a.identify(Peer{UID: 4294967000, GID: 4294967000}); p.Level != LevelNone {
+		t.Errorf("an unknown user has level %d", p.Level)
+	}
 }

@@ -142,7 +142,8 @@ func (s *Server) serveConn(c net.Conn, h Handler) {
 		}
 		if !lines.Scan() {
 			if errors.Is(lines.Err(), bufio.ErrTooLong) {
-				s.turnAway(c, Errorf(CodeBadRequest, "the request is longer than %d bytes", MaxLine))
+				s.turnAway(c, Errorf(CodeBadRequest,
+					"the request is longer than %d bytes", MaxLine))
 			}
 			return
 		}

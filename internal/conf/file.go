@@ -129,8 +129,10 @@ func (p *parser[T]) line(number int, line string, c, defaults *T) {
 		p.problem(number, name, fmt.Sprintf("%s: %s", name, why))
 	}
 	if k.deprecated != "" {
-		p.warnings = append(p.warnings, Problem{p.file, number, name,
-			fmt.Sprintf("%s is deprecated, use %s", name, k.deprecated)})
+		p.warnings = append(p.warnings, Problem{
+			p.file, number, name,
+			fmt.Sprintf("%s is deprecated, use %s", name, k.deprecated),
+		})
 	}
 }
 

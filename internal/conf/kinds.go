@@ -283,9 +283,11 @@ func prefix[T any](at func(*T) *netip.Prefix, family, least, most int) field[T] 
 			return netip.Prefix{}, fmt.Errorf("%q is not a range such as %s", clip(text),
 				map[int]string{32: "10.83.0.0/16", 128: "200::/7"}[family])
 		case p != p.Masked():
-			return netip.Prefix{}, fmt.Errorf("%v has host bits set, did you mean %v?", p, p.Masked())
+			return netip.Prefix{}, fmt.Errorf("%v has host bits set, did you mean %v?",
+				p, p.Masked())
 		case p.Bits() < least || p.Bits() > most:
-			return netip.Prefix{}, fmt.Errorf("%v: the length has to be from /%d to /%d", p, least, most)
+			return netip.Prefix{}, fmt.Errorf("%v: the length has to be from /%d to /%d",
+				p, least, most)
 		}
 		return p, nil
 	}, netip.Prefix.String)

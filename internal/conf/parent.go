@@ -64,8 +64,8 @@ func splitHostPort(s string) (host string, port uint16, err error) {
 	if ip, err := netip.ParseAddr(s); err == nil {
 		return checkHost(ip.String(), DefaultPort)
 	}
-	if inner, bracketed := strings.CutPrefix(s, "["); bracketed && strings.HasSuffix(inner, "]") {
-		return bracketedHost(strings.TrimSuffix(inner, "]"), DefaultPort)
+	if inner, bracketed := unbracket(s); bracketed {
+		return bracketedHost(inner, DefaultPort)
 	}
 	host, service, found := cutLast(s, ':')
 	if !found {
@@ -78,13 +78,21 @@ func splitHostPort(s string) (host string, port uint16, err error) {
 	if port == 0 {
 		return "", 0, errors.New("port 0 cannot be reached")
 	}
-	if inner, bracketed := strings.CutPrefix(host, "["); bracketed && strings.HasSuffix(inner, "]") {
-		return bracketedHost(strings.TrimSuffix(inner, "]"), port)
+	if inner, bracketed := unbracket(host); bracketed {
+		return bracketedHost(inner, port)
 	}
 	if strings.Contains(host, ":") {
 		return "", 0, errors.New("write an IPv6 address with a port as [address]:port")
 	}
 	return checkHost(host, port)
+}
+
+// unbracket takes the brackets off that an IPv6 address with a port needs.
+func unbracket(s string) (inner string, bracketed bool) {
+	if len(s) < 2 || s[0] != '[' || s[len(s)-1] != ']' {
+		return s, false
+	}
+	return s[1 : len(s)-1], true
 }
 
 // bracketedHost accepts only IPv6 between brackets.
