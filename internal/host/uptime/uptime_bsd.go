@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boottime reads CLOCK_MONOTONIC, which on these systems counts time asleep too.
+// boottime reads CLOCK_MONOTONIC, which on macOS and OpenBSD counts time asleep too.
 func boottime() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail with this clock
