@@ -122,8 +122,12 @@ func TestASecretThatOthersMayReadIsRefusedWithASentence(t *testing.T) {
 		mode fs.FileMode
 		ok   bool
 	}{
-		{0o600, true}, {0o400, true},
-		{0o640, false}, {0o604, false}, {0o620, false}, {0o777, false},
+		{0o600, true},
+		{0o400, true},
+		{0o640, false},
+		{0o604, false},
+		{0o620, false},
+		{0o777, false},
 	} {
 		if err := disk.WriteFile(path, []byte("secret"), tc.mode); err != nil {
 			t.Fatal(err)

@@ -62,10 +62,7 @@ func send(state string) error {
 	if path == "" {
 		return nil
 	}
-	if path[0] == '@' {
-		path = "\x00" + path[1:] // an address outside the file system
-	}
-	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	conn, err := net.Dial("unixgram", path) // "@" begins an address outside the file system
 	if err != nil {
 		return fmt.Errorf("notify: reach service manager: %w", err)
 	}

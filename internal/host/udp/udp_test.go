@@ -152,8 +152,14 @@ func TestSeveralWritersDoNotMixTheirDatagrams(t *testing.T) {
 
 func TestChunksStayWithinWhatOneSendCarries(t *testing.T) {
 	for _, tc := range []struct{ size, seg, want int }{
-		{0, 0, 0}, {10, 0, 10}, {10, 10, 10}, {10, -1, 10}, {1000, 1, 64},
-		{70_000, 1452, 44 * 1452}, {200_000, 65_000, 65_000}, {200_000, 100_000, 100_000},
+		{0, 0, 0},
+		{10, 0, 10},
+		{10, 10, 10},
+		{10, -1, 10},
+		{1000, 1, 64},
+		{70_000, 1452, 44 * 1452},
+		{200_000, 65_000, 65_000},
+		{200_000, 100_000, 100_000},
 	} {
 		if got := chunk(tc.size, tc.seg); got != tc.want {
 			t.Errorf("chunk(%d, %d) = %d, want %d", tc.size, tc.seg, got, tc.want)
