@@ -5,6 +5,7 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -62,12 +63,13 @@ func send(state string) error {
 	if path == "" {
 		return nil
 	}
-	conn, err := net.Dial("unixgram", path) // "@" begins an address outside the file system
+	// A name that begins with "@" is an address outside the file system.
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		return fmt.Errorf("notify: reach service manager: %w", err)
 	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte(state)); err != nil {
+	_, err = conn.Write([]byte(state))
+	if err = errors.Join(err, conn.Close()); err != nil {
 		return fmt.Errorf("notify: tell service manager: %w", err)
 	}
 	return nil
