@@ -17,15 +17,10 @@ import (
 // MaxState bounds a message in bytes; service managers read no more than a page.
 const MaxState = 4096
 
-// Ready says that start-up is complete. The text, if any, is shown to whoever asks for the status.
-func Ready(status string) error {
-	if status == "" {
-		return send("READY=1")
-	}
-	return send("READY=1\nSTATUS=" + line(status))
-}
+// Ready says that start-up is complete.
+func Ready() error { return send("READY=1") }
 
-// Status changes the text shown.
+// Status changes the text shown to whoever asks the service manager how the daemon is.
 func Status(status string) error { return send("STATUS=" + line(status)) }
 
 // Stopping says that the daemon is about to end.

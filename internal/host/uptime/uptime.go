@@ -5,6 +5,9 @@ package uptime
 
 import "time"
 
+// Up returns the first of the three values of Now, for those who only measure.
+func Up() time.Duration { return boottime() }
+
 // Now returns the three things the overlay wants to know of the moment: up, the time since the
 // machine started including the time it was suspended; wall, the calendar time the system
 // believes; and synced, whether the system says that something keeps the wall clock right. up

@@ -23,6 +23,14 @@ func TestTheWallClockIsTheSystems(t *testing.T) {
 	}
 }
 
+func TestUpIsTheSameClock(t *testing.T) {
+	before, _, _ := uptime.Now()
+	up := uptime.Up()
+	if after, _, _ := uptime.Now(); up < before || up > after {
+		t.Errorf("%v is not between %v and %v", up, before, after)
+	}
+}
+
 func TestReadingTheClocksDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { uptime.Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
