@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"staex/internal/api"
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/node"
+)
+
+// control carries out the requests of the control socket.
+type control struct{ d *daemon }
+
+// Handle carries out one request.
+func (c *control) Handle(ctx context.Context, _ api.Peer, req api.Request) (any, error) {
+	switch req.Op {
+	case api.OpID:
+		return api.IDReply{ID: c.d.files.who.Secret.ID()}, nil
+	case api.OpParent:
+		return c.parent(ctx)
+	case api.OpHealth:
+		return c.health(ctx)
+	case api.OpStatus:
+		return c.status(ctx)
+	case api.OpDir:
+		return c.dir(), nil
+	case api.OpReloadTunnels:
+		return c.d.reloadTunnels(ctx)
+	case api.OpTunnels:
+		return c.tunnels(ctx)
+	case api.OpNodes:
+		return decoded(ctx, req, c.nodes)
+	case api.OpResolve:
+		return decoded(ctx, req, c.resolve)
+	case api.OpRoute:
+		return decoded(ctx, req, c.route)
+	case api.OpPing:
+		return decoded(ctx, req, c.ping)
+	case api.OpAcceptTunnel, api.OpRejectTunnel, api.OpDisableTunnel, api.OpEnableTunnel,
+		api.OpDeleteTunnel:
+		return decoded(ctx, req, func(ctx context.Context, a api.TunnelArgs) (any, error) {
+			return c.change(ctx, req.Op, a.Tunnel)
+		})
+	}
+	return nil, api.Errorf(api.CodeBadRequest, "unknown operation %q", req.Op).
+		WithHint("mcc and mccd should have the same version")
+}
+
+// decoded reads the arguments and calls f.
+func decoded[A any](ctx context.Context, req api.Request, f func(context.Context, A) (any, error),
+) (any, error) {
+	var args A
+	if err := req.Decode(&args); err != nil {
+		return nil, err
+	}
+	return f(ctx, args)
+}
+
+// ask runs f in the node's goroutine.
+func (c *control) ask(ctx context.Context, f func(n *node.Node, now clock.Reading)) error {
+	return c.d.loop.ask(ctx, f)
+}
+
+func parentOf(n *node.Node) (r api.ParentReply) {
+	if id, addr, ok := n.Parent(); ok {
+		r.ID, r.Address = id, addr.String()
+	}
+	return r
+}
+
+func (c *control) parent(ctx context.Context) (r api.ParentReply, err error) {
+	err = c.ask(ctx, func(n *node.Node, _ clock.Reading) { r = parentOf(n) })
+	return r, err
+}
+
+func (c *control) health(ctx context.Context) (r api.HealthReply, err error) {
+	err = c.ask(ctx, func(n *node.Node, _ clock.Reading) { r = c.healthOf(n) })
+	return r, err
+}
+
+// healthOf gathers what is wrong. It runs in the node's goroutine.
+func (c *control) healthOf(n *node.Node) api.HealthReply {
+	l := c.d.loop
+	problems := slices.Concat(n.Problems(), l.tunnels.problems, l.gateway.trouble)
+	if len(l.keep.waiting) > 0 {
+		problems = append(problems, "the data directory "+c.d.files.cfg.Process.DataDir+
+			" cannot be written: is the disk full?")
+	}
+	return api.HealthReply{
+		OK: len(problems) == 0, Problems: problems,
+		Warnings: slices.Concat(c.d.files.notes, c.d.host.lacks),
+	}
+}
+
+func (c *control) dir() api.DirReply {
+	f := c.d.files
+	certs := []string{f.own}
+	for _, path := range f.cfg.Certs.Networks {
+		if path != f.own {
+			certs = append(certs, path)
+		}
+	}
+	return api.DirReply{
+		Dir: f.cfg.Dir, Config: f.path, Tunnels: f.cfg.Tunnels.Dir, NetworkCertificates: certs,
+	}
+}
+
+func (c *control) status(ctx context.Context) (r api.StatusReply, err error) {
+	err = c.ask(ctx, func(n *node.Node, now clock.Reading) {
+		r = api.StatusReply{
+			Version: api.Version, ID: n.Self(), Network: networkName(c.d.files.who),
+			Dir: c.d.files.cfg.Dir, Device: c.d.host.device.Name(), Uptime: now.Up - c.d.born,
+			Parent: parentOf(n), Health: c.healthOf(n), Children: n.Links(),
+			Nodes: len(n.Nodes(now)), Tunnels: len(n.Tunnels()), Sessions: n.Sessions(),
+			Drops: c.d.drops(n),
+		}
+		if !r.Parent.ID.IsZero() {
+			r.Children--
+		}
+	})
+	return r, err
+}
+
+// networkName is what people call a network: its name, else its hash.
+func networkName(who *ident.Identity) string {
+	if who.Network.Name != "" {
+		return who.Network.Name
+	}
+	return who.Cert.Network.String()
+}
+
+// drops adds up the counters of all workers.
+func (d *daemon) drops(n *node.Node) []api.Drop {
+	counts := n.Drops()
+	for _, w := range d.workers {
+		for i := range counts {
+			counts[i] += w.C.Drops[i].Load()
+		}
+	}
+	var list []api.Drop
+	for i, count := range counts {
+		if count > 0 {
+			list = append(list, api.Drop{Reason: drop.Reason(i).String(), Count: count})
+		}
+	}
+	return list
+}
+
+func (c *control) nodes(ctx context.Context, a api.NodesArgs) (any, error) {
+	r := api.NodesReply{Nodes: []api.Node{}}
+	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
+		list := n.Nodes(now)
+		slices.SortStableFunc(list, func(a, b node.Info) int { return a.ID.Compare(b.ID) })
+		for _, x := range list {
+			switch {
+			case x.ID.Compare(a.After) <= 0 && !a.After.IsZero():
+			case !a.All && x.Network != c.d.files.who.Cert.Network && !ours(x):
+			case len(r.Nodes) > 0 && r.Nodes[len(r.Nodes)-1].ID == x.ID:
+			case len(r.Nodes) == api.MaxNodes:
+				r.More = true
+				return
+			default:
+				r.Nodes = append(r.Nodes, c.row(x, now))
+			}
+		}
+	})
+	return r, err
+}
+
+// ours tells whether a node of another network matters here: an end of one of our tunnels, or one
+// of our parents.
+func ours(x node.Info) bool { return x.Self || x.Tunnel != "" || x.Above > 0 }
+
+// row is a node as the table shows it.
+func (c *control) row(x node.Info, now clock.Reading) api.Node {
+	r := api.Node{ID: x.ID, Parent: x.Parent, Type: typeOf(x.Kind), Self: x.Self}
+	switch {
+	case x.Self:
+		r.Tags, r.Address = c.d.files.cfg.Node.Tags, c.ownAddress()
+	case x.Addr.IsValid():
+		r.Address = x.Addr.String()
+	case x.External.IsValid():
+		r.Address = x.External.String()
+	}
+	if x.Seen > 0 && !now.Wall.IsZero() {
+		r.LastSeen = now.Wall.Add(x.Seen - now.Up)
+	}
+	return r
+}
+
+// ownAddress is where others reach this node, as far as it knows itself: what it listens at, with
+// the address it would send from where it listens at all of them.
+func (c *control) ownAddress() string {
+	listen := c.d.files.cfg.Link.Listen
+	if a := listen.Addr(); a.IsValid() && !a.IsUnspecified() {
+		return listen.String()
+	}
+	toward := netip.MustParseAddrPort("192.0.2.1:9") // any address outside tells (RFC 5737)
+	if _, addr, ok := c.d.node.Parent(); ok {
+		toward = addr
+	}
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(toward))
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	from, ok := conn.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return ""
+	}
+	return netip.AddrPortFrom(from.AddrPort().Addr().Unmap(), listen.Port()).String()
+}
+
+func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
+	var r api.ResolveReply
+	found := false
+	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
+		id, ok := c.keyBehind(n, a.Address)
+		if !ok {
+			return
+		}
+		if a.Target == api.FormatNodeID {
+			r.Address, found = id.String(), true
+			return
+		}
+		l, ok := n.Lease(now, id)
+		if !ok {
+			return
+		}
+		switch a.Target {
+		case api.FormatIPv4:
+			r.Address, found = l.V4.String(), l.V4.IsValid()
+		case api.FormatIPv6:
+			r.Address, found = l.V6.String(), l.V6.IsValid()
+		case api.FormatMAC6:
+			r.Address, found = net.HardwareAddr(l.MAC[:]).String(), l.MAC != [6]byte{}
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Contains(resolveFormats, a.Target):
+		return nil, api.Errorf(api.CodeBadRequest, "unknown format %q", a.Target).
+			WithHint("choose one of " + strings.Join(resolveFormats, ", "))
+	case !found:
+		return nil, api.Errorf(api.CodeNotFound, "%s: not known here", a.Address).
+			WithHint("a tunnel's name and key resolve only on its client node: see mcc tunnels")
+	}
+	return r, nil
+}
+
+var resolveFormats = []string{api.FormatIPv4, api.FormatIPv6, api.FormatMAC6, api.FormatNodeID}
+
+// keyBehind finds the key behind an address of any format.
+func (c *control) keyBehind(n *node.Node, text string) (ident.NodeID, bool) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return n.ByAddr(a.Unmap())
+	}
+	if mac, err := net.ParseMAC(text); err == nil && len(mac) == 6 {
+		return n.ByMAC([6]byte(mac))
+	}
+	return keyOf(n, c.d.bare(text))
+}
+
+func (c *control) route(ctx context.Context, a api.RouteArgs) (any, error) {
+	var r api.RouteReply
+	err := c.ask(ctx, func(n *node.Node, _ clock.Reading) {
+		if a.Source.IsZero() {
+			a.Source = n.Self()
+		}
+		r.Path, _ = n.Route(a.Source, a.Destination)
+	})
+	if err == nil && len(r.Path) == 0 {
+		return nil, api.Errorf(api.CodeNotFound, "no route from %v to %v is known here", a.Source,
+			a.Destination).WithHint("only the nodes below a node are known to it; " +
+			"ask at the root, or try mcc ping")
+	}
+	return r, err
+}
+
+// pingTime is how long a ping waits unless it was told.
+const pingTime = 5 * time.Second
+
+func (c *control) ping(ctx context.Context, a api.PingArgs) (any, error) {
+	if a.Timeout <= 0 {
+		a.Timeout = pingTime
+	}
+	wait, cancel := context.WithTimeout(ctx, min(a.Timeout, api.RequestTimeout))
+	defer cancel()
+	e, err := c.d.loop.probe(wait, c.d.bare(a.Node))
+	switch {
+	case errors.Is(err, errUnknownNode):
+		return nil, api.Errorf(api.CodeNotFound, "%s: no such name", a.Node).
+			WithHint("use a node id, or a name that mcc tunnels shows")
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, api.Errorf(api.CodeNoAnswer, "%s did not answer within %v", a.Node, a.Timeout)
+	case err != nil:
+		return nil, err
+	case e.Text != "":
+		return nil, api.Errorf(api.CodeNoAnswer, "%s: %s", a.Node, e.Text).
+			WithHint("is the node running, and is it of this network? see mcc nodes, mcc health")
+	}
+	return api.PingReply{ID: e.Key, RoundTrip: e.Took, Hops: max(len(e.Trail)-1, 0), Path: e.Trail}, nil
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package daemon is the wiring: it opens what the machine has, starts the goroutines and carries
+// bytes, moments and requests between the host and the node. It decides nothing about packets,
+// keys or tunnels; the rooms below do.
+//
+// The goroutines, each in a file of its own:
+//
+//	device    packets from the host            -> plane.Worker -> sockets, node   device_reader.go
+//	socket    datagrams, one for each family   -> plane.Worker -> device, node    socket_reader.go
+//	node      the only caller of node.Node, and of everything its effects ask     loop.go
+//	parents   host names of parents            -> node                            parents.go
+//	watch     the tunnels directory            -> node                            watch_linux.go
+//	control   the control socket               -> node                            control.go
+//	dns       questions for names              -> node                            dns.go
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"staex/internal/conf"
+	"staex/internal/host/disk"
+	"staex/internal/host/notify"
+	"staex/internal/ident"
+	"staex/internal/overlay/node"
+	"staex/internal/overlay/plane"
+	"staex/internal/overlay/pool"
+)
+
+// collectAt lets the heap grow by this share before it is collected: an idle node has little
+// garbage, and a device has little memory. The value is that of GOGC.
+const collectAt = 50
+
+// labelBits makes room for 65,536 rows, which take memory only when they are used: enough for a
+// relay with some ten thousand sessions through it.
+const labelBits = 16
+
+// Options is what a daemon is told on its command line.
+type Options struct {
+	Dir    string           // CONFIG-DIR
+	Log    io.Writer        // where the log goes unless log-file names a file
+	Reload <-chan os.Signal // each value asks to read the files again; may be nil
+}
+
+// daemon is one run.
+type daemon struct {
+	opts  Options
+	log   *logbook
+	files *files
+	host  host
+	store *disk.Store
+	node  *node.Node
+	loop  *loop
+	crew  crew
+	doors doors
+	born  time.Duration // on the Up clock
+	undo  []func() error
+
+	parents *ancestry
+	watch   *dirWatch
+	reading sync.Mutex      // held while the tunnels directory is read and applied
+	workers []*plane.Worker // for their counters; complete before anybody may ask
+}
+
+// files is what the daemon was told by its configuration directory.
+type files struct {
+	cfg     *conf.Config
+	path    string // of the main configuration file
+	who     *ident.Identity
+	own     string             // path of the certificate of this node's network
+	foreign []ident.NetworkKey // of the other networks in network-certificates
+	notes   []string           // warnings, in sentences
+}
+
+// Run starts the daemon, serves until the context ends or something fails, and puts the machine
+// back as it was. The error is a *Failure when the daemon could not start.
+func Run(ctx context.Context, o Options) (err error) {
+	debug.SetGCPercent(collectAt)
+	d := &daemon{opts: o, log: newLogbook(o.Log)}
+	defer func() { err = errors.Join(err, d.unwind()) }()
+	d.born = reading().Up
+	for _, step := range []func() error{
+		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openDevice,
+		d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return d.serve(ctx)
+}
+
+// Check reads everything that Run would read first and reports what is wrong with it.
+// The error is a *Failure.
+func Check(dir string) error {
+	f, err := readFiles(dir)
+	if err != nil {
+		return err
+	}
+	set, err := readTunnels(f.cfg)
+	if err != nil {
+		return failf(ExitConfig, "%v", err)
+	}
+	if len(set.problems) > 0 {
+		return tunnelFailure(set)
+	}
+	return nil
+}
+
+func (d *daemon) readFiles() (err error) {
+	d.files, err = readFiles(d.opts.Dir)
+	return err
+}
+
+// later remembers how to undo a step; what was done last is undone first.
+func (d *daemon) later(undo func() error) { d.undo = append(d.undo, undo) }
+
+func (d *daemon) unwind() error {
+	var errs []error
+	for _, undo := range slices.Backward(d.undo) {
+		errs = append(errs, undo())
+	}
+	return errors.Join(errs...)
+}
+
+// makeNode makes the node out of what was read and stored.
+func (d *daemon) makeNode() error {
+	d.parents = newAncestry(d.files.cfg.Link.Parents)
+	kept, secret, err := stored(d.store)
+	if err != nil {
+		return failf(ExitData, "data-dir: %v", err)
+	}
+	d.node, err = node.New(d.nodeConfig(kept, secret), d.files.who, rand.Reader)
+	if err != nil {
+		return failf(ExitData, "%v", err).
+			withHint("the data directory %s is damaged: restore it from a backup, "+
+				"or move it away and accept the tunnels again", d.files.cfg.Process.DataDir)
+	}
+	d.loop = newLoop(d)
+	return nil
+}
+
+// nodeConfig is what the node is told about the configuration and about earlier runs.
+func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte) node.Config {
+	cfg := d.files.cfg
+	return node.Config{
+		Parents:       forNode(d.parents.entries()),
+		KeepAlive:     cfg.Link.KeepAlive,
+		Rejoin:        cfg.Link.Rejoin,
+		RelayNetworks: cfg.Trust.Relay,
+		TrustNetworks: slices.Concat(d.files.foreign, cfg.Trust.Networks),
+		TrustNodes:    cfg.Trust.Nodes,
+		AcceptByHand:  cfg.Tunnels.Accept == "manual",
+		Ranges: pool.Ranges{
+			V4: cfg.Resolver.IPv4, V6: cfg.Resolver.IPv6, MAC: cfg.Resolver.MAC,
+		},
+		LabelBits:   labelBits,
+		AES:         hasAES(),
+		Stored:      kept,
+		LeaseSecret: secret,
+	}
+}
+
+// hasAES tells whether AES-GCM is faster here than ChaCha20.
+func hasAES() bool {
+	return cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL
+}
+
+// serve starts the goroutines and waits until the context ends or one of them fails. Their order
+// at the end: the node says goodbye while the sockets are still open, then everything is closed,
+// which ends the readers.
+func (d *daemon) serve(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	d.crew.failed = stop
+	d.crew.start("node", func() error { return d.loop.run(ctx) })
+	d.startReaders()
+	d.startDoors()
+	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
+	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
+	d.crew.start("reload", func() error { return d.followReloads(ctx) })
+	d.reloadTunnels(ctx)
+	d.log.started(d)
+	debug.FreeOSMemory() // what reading and checking the files took
+	_ = notify.Ready()   // without a service manager there is nobody to tell
+
+	<-ctx.Done()
+	_ = notify.Stopping() // as above
+	d.log.Info("stopping")
+	<-d.loop.ended
+	d.closeDoors()
+	err := d.host.close()
+	d.crew.wait()
+	return errors.Join(d.crew.err(), err)
+}

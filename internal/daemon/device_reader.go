@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"os"
+
+	"staex/internal/host/tun"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+)
+
+// maxDrain is how many packets of the host share one clock reading and one round of sends; more
+// would only make the first of them late.
+const maxDrain = 64
+
+// readDevice is the goroutine of the device: packets of the host through the tables to the
+// sockets. What has no session yet goes to the node. It ends when the device is closed.
+func (d *daemon) readDevice(w *plane.Worker) error {
+	buf := make([]byte, tun.MaxPacket)
+	for {
+		n, err := d.host.device.Read(buf)
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := up()
+		w.Reset()
+		for i := 0; n > 0; i++ {
+			if miss := w.Outbound(now, buf[:n]); miss != nil && !d.loop.offerPacket(buf[:n]) {
+				w.C.Drops[drop.QueueFull].Add(1)
+			}
+			if i >= maxDrain || !w.Room() {
+				break
+			}
+			if n, err = d.host.device.ReadNow(buf); err != nil {
+				break // the next Read says the same and tells what to do
+			}
+		}
+		d.sendRuns(w, w.Buf, w.Runs)
+		d.loop.frames.offer(w)
+	}
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+
+	"staex/internal/api"
+	"staex/internal/host/dnsd"
+)
+
+// doors are how programs on this machine reach the daemon; nil where the configuration closes one.
+type doors struct {
+	control net.Listener
+	server  api.Server
+	dns     *dnsd.Server
+}
+
+// openDoors opens the control socket and the DNS server, and watches the tunnels directory.
+func (d *daemon) openDoors() error {
+	if err := d.openControl(); err != nil {
+		return err
+	}
+	if err := d.openDNS(); err != nil {
+		return err
+	}
+	var err error
+	d.watch, err = newDirWatch(d.files.cfg.Tunnels.Dir)
+	d.later(func() error { d.watch.close(); return nil })
+	d.log.problem("watching the tunnels directory", err)
+	return nil
+}
+
+func (d *daemon) openControl() error {
+	cfg := d.files.cfg.Socket
+	if !cfg.Enable {
+		return nil
+	}
+	l, err := api.Listen(cfg.Path)
+	switch {
+	case err == nil:
+		d.doors.control = l
+		d.doors.server.Access = api.SystemAccess()
+		d.later(func() error { _ = l.Close(); return nil }) // usually closed already
+		return nil
+	case errors.Is(err, api.ErrInUse):
+		return failf(ExitInUse, "unix-socket-path: %v", err).
+			withHint("stop it, or choose another unix-socket-path in %s", d.files.path)
+	case denied(err):
+		return failf(ExitPermission, "unix-socket-path: %v", err).
+			withHint("run as root, or choose another unix-socket-path in %s", d.files.path)
+	}
+	return failf(ExitConfig, "unix-socket-path: %v", err).
+		withHint("choose another unix-socket-path in %s", d.files.path)
+}
+
+func (d *daemon) openDNS() error {
+	cfg := d.files.cfg.Resolver
+	if !cfg.DNSEnable {
+		return nil
+	}
+	s, err := dnsd.Listen(cfg.DNSAddr)
+	switch {
+	case err == nil:
+		d.doors.dns = s
+		d.later(func() error { _ = s.Close(); return nil }) // usually closed already
+		return nil
+	case taken(err):
+		return failf(ExitInUse, "dns-addr: %v is in use", cfg.DNSAddr).
+			withHint("choose another dns-addr in %s, or write dns-enable = false", d.files.path)
+	case denied(err):
+		return failf(ExitPermission, "dns-addr: no permission to listen at %v", cfg.DNSAddr).
+			withHint("run as root, or choose a port above 1023 for dns-addr in %s", d.files.path)
+	}
+	return failf(ExitConfig, "dns-addr: %v", err).
+		withHint("is the address one of this machine? change dns-addr in %s", d.files.path)
+}
+
+// startDoors starts the goroutines that answer.
+func (d *daemon) startDoors() {
+	if d.doors.control != nil {
+		d.crew.start("control", func() error {
+			err := d.doors.server.Serve(d.doors.control, &control{d})
+			if errors.Is(err, api.ErrServerClosed) {
+				return nil
+			}
+			return err
+		})
+	}
+	if d.doors.dns != nil {
+		d.crew.start("dns", func() error {
+			res := d.files.cfg.Resolver
+			d.doors.dns.Serve(&namer{d}, dnsd.Config{
+				Suffix: res.Domain, TTL: res.TTL, Ranges: []netip.Prefix{res.IPv4, res.IPv6},
+			})
+			return nil
+		})
+	}
+}
+
+// closeDoors ends the goroutines that answer.
+func (d *daemon) closeDoors() {
+	if d.doors.control != nil {
+		d.doors.server.Close()
+	}
+	if d.doors.dns != nil {
+		d.log.problem("closing the DNS server", d.doors.dns.Close())
+	}
+}

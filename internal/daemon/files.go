@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"staex/internal/conf"
+	"staex/internal/host/disk"
+	"staex/internal/ident"
+)
+
+// namesKeyFile holds the secret that members of a network share; it stands beside the node's
+// certificate.
+const namesKeyFile = "network-names-key.txt"
+
+// readFiles reads the configuration, the key and the certificates, and checks that they fit
+// together. The error is a *Failure.
+func readFiles(dir string) (*files, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, failf(ExitConfig, "configuration directory %s: %v", dir, err)
+	}
+	f := &files{path: filepath.Join(dir, conf.FileName)}
+	if f.cfg, err = readConfig(f.path, dir); err != nil {
+		return nil, err
+	}
+	for _, w := range f.cfg.Warnings {
+		f.notes = append(f.notes, w.String())
+	}
+	if err := f.readIdentity(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// readConfig reads the main configuration file.
+func readConfig(path, dir string) (*conf.Config, error) {
+	text, err := disk.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(ExitConfig, "there is no configuration at %s", path).
+			withHint("make one with: mcc init --config-dir %s", dir)
+	}
+	if err != nil {
+		return nil, failf(ExitConfig, "configuration: %v", err)
+	}
+	cfg, err := conf.Parse(text, path, dir)
+	if err != nil {
+		return nil, failf(ExitConfig, "%v", err).
+			withHint("every key and its default: mccd -C")
+	}
+	return cfg, nil
+}
+
+// readIdentity reads who this node is.
+func (f *files) readIdentity() error {
+	certs := &f.cfg.Certs
+	secret, err := readSecret(certs.PrivateKey)
+	if err != nil {
+		return keyFailure("node-private-key", certs.PrivateKey, err)
+	}
+	cert, err := readNodeCert(certs.Node)
+	if err != nil {
+		return keyFailure("node-certificate", certs.Node, err)
+	}
+	f.who = &ident.Identity{Secret: secret, Cert: cert}
+	if err := f.readNetworks(); err != nil {
+		return err
+	}
+	if err := f.who.Check(); err != nil {
+		return failf(ExitKey, "%v", err).
+			withHint("%s, %s and %s belong together; make them again with: mcc init",
+				certs.PrivateKey, certs.Node, f.own)
+	}
+	return f.readNamesKey()
+}
+
+// readNetworks reads the network certificates: the one that the node's certificate names is its
+// own network's, the others are trusted.
+func (f *files) readNetworks() error {
+	for _, path := range f.cfg.Certs.Networks {
+		cert, err := readNetworkCert(path)
+		if err != nil {
+			return keyFailure("network-certificates", path, err)
+		}
+		if f.who.Network == nil && cert.Key.Hash() == f.who.Cert.Network {
+			f.who.Network, f.own = cert, path
+			continue
+		}
+		f.foreign = append(f.foreign, cert.Key)
+	}
+	if f.who.Network == nil {
+		return failf(ExitKey, "the node's certificate %s is of network %v, whose certificate is "+
+			"not among network-certificates (%s)", f.cfg.Certs.Node, f.who.Cert.Network,
+			strings.Join(f.cfg.Certs.Networks, ", ")).
+			withHint("name the right network certificate, or make a node of this network: mcc init")
+	}
+	return nil
+}
+
+// readNamesKey reads the secret of the network's members. A node without it works as far as
+// relaying goes, so its absence is a warning.
+func (f *files) readNamesKey() error {
+	path := filepath.Join(filepath.Dir(f.cfg.Certs.Node), namesKeyFile)
+	text, err := disk.ReadSecretFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f.notes = append(f.notes, "the names key "+path+" is missing: this node carries others' "+
+			"packets, but can neither offer nor accept tunnels; copy it from another node of the "+
+			"network")
+		return nil
+	}
+	if err == nil {
+		f.who.Names, err = ident.DecodeNamesKeyText(text)
+	}
+	if err != nil {
+		return keyFailure("the names key", path, err)
+	}
+	f.who.HasNames = true
+	return nil
+}
+
+// keyFailure says what is wrong with a key or certificate file.
+func keyFailure(key, path string, err error) *Failure {
+	if errors.Is(err, fs.ErrNotExist) {
+		return failf(ExitKey, "%s: there is no file %s", key, path).
+			withHint("make it with: mcc init --config-dir %s", filepath.Dir(path))
+	}
+	f := failf(ExitKey, "%s: %s: %v", key, path, err)
+	switch {
+	case errors.Is(err, disk.ErrExposed):
+		f.Message = key + ": " + strings.TrimPrefix(err.Error(), "disk: ")
+	case errors.Is(err, ident.ErrPassphrase):
+		return f.withHint("a daemon cannot be asked for a passphrase: store the node's key without")
+	}
+	return f
+}
+
+func readSecret(path string) (*ident.Secret, error) {
+	text, err := disk.ReadSecretFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ident.DecodeSecretText(text, nil)
+}
+
+// readCert reads the BASE64 of a certificate.
+func readCert(path string) ([]byte, error) {
+	text, err := disk.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return ident.DecodeText(text)
+}
+
+func readNodeCert(path string) (*ident.NodeCert, error) {
+	raw, err := readCert(path)
+	if err != nil {
+		return nil, err
+	}
+	return ident.DecodeNodeCert(raw)
+}
+
+func readNetworkCert(path string) (*ident.NetworkCert, error) {
+	raw, err := readCert(path)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ident.DecodeNetworkCert(raw)
+	if err != nil {
+		return nil, err
+	}
+	return cert, cert.Verify()
+}
+
+func readEndpointCert(path string) (*ident.EndpointCert, error) {
+	raw, err := readCert(path)
+	if err != nil {
+		return nil, err
+	}
+	return ident.DecodeEndpointCert(raw)
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	"staex/internal/host/netif"
+	"staex/internal/host/nft"
+	"staex/internal/host/tun"
+	"staex/internal/host/udp"
+	"staex/internal/overlay/pool"
+)
+
+// host is what the daemon holds of the machine.
+type host struct {
+	sockets sockets
+	device  *tun.Device
+	filter  *nft.NAT // nil where the kernel has none
+	forward netif.Forwarding
+	lacks   []string // what this machine cannot do, in sentences
+}
+
+// close ends sockets and device, and with them their readers.
+func (h *host) close() error { return errors.Join(h.sockets.close(), h.device.Close()) }
+
+// checkRanges compares the overlay's ranges with the routes that the machine has now.
+func (d *daemon) checkRanges() error {
+	routes, err := netif.Routes()
+	if err != nil {
+		d.log.problem("reading the machine's routes", err)
+		return nil
+	}
+	res := d.files.cfg.Resolver
+	for _, r := range []struct {
+		key   string
+		value netip.Prefix
+	}{{"resolver.ipv4-network", res.IPv4}, {"resolver.ipv6-network", res.IPv6}} {
+		if hit, there := overlap(routes, r.value, d.files.cfg.Device.Name); there {
+			return failf(ExitInUse, "%s: %v overlaps the route %v of device %s",
+				r.key, r.value, hit.Prefix, hit.Device).
+				withHint("choose another range for %s in %s", r.key, d.files.path)
+		}
+	}
+	return nil
+}
+
+// overlap finds a route, other than the default one and our own, that shares addresses with p.
+func overlap(routes []netif.Route, p netip.Prefix, own string) (netif.Route, bool) {
+	for _, r := range routes {
+		if r.Prefix.Bits() > 0 && r.Device != own && r.Prefix.Overlaps(p) {
+			return r, true
+		}
+	}
+	return netif.Route{}, false
+}
+
+// openSockets opens the underlay: both families unless listen-addr names one.
+func (d *daemon) openSockets() error {
+	listen := d.files.cfg.Link.Listen
+	addrs := []netip.Addr{listen.Addr()}
+	if !listen.Addr().IsValid() {
+		addrs = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	d.later(d.host.sockets.close)
+	var missing error
+	for _, a := range addrs {
+		at := netip.AddrPortFrom(a, listen.Port())
+		c, err := udp.Listen(at, udp.Options{})
+		switch {
+		case err == nil && a.Unmap().Is4():
+			d.host.sockets.v4 = c
+		case err == nil:
+			d.host.sockets.v6 = c
+		case len(addrs) == 2 && noFamily(err):
+			missing = err
+			d.host.lacks = append(d.host.lacks, "one address family is not available: "+err.Error())
+		default:
+			return d.listenFailure(at, err)
+		}
+	}
+	if len(d.host.sockets.all()) == 0 {
+		return d.listenFailure(listen, missing)
+	}
+	return nil
+}
+
+// noFamily tells whether the machine lacks an address family altogether.
+func noFamily(err error) bool {
+	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+func (d *daemon) listenFailure(at netip.AddrPort, err error) error {
+	switch {
+	case taken(err):
+		return failf(ExitInUse, "listen-addr: UDP port %d is in use (%v)", at.Port(), at.Addr()).
+			withHint("another mccd may run; stop it, or choose another port for listen-addr in %s",
+				d.files.path)
+	case denied(err):
+		return failf(ExitPermission, "listen-addr: no permission to listen at %v", at).
+			withHint("run as root, or choose a port above 1023 for listen-addr in %s", d.files.path)
+	}
+	return failf(ExitConfig, "listen-addr: %v", err).
+		withHint("is the address one of this machine? change listen-addr in %s", d.files.path)
+}
+
+// openDevice makes the virtual device. It stays down until the filter stands.
+func (d *daemon) openDevice() error {
+	dev := d.files.cfg.Device
+	device, err := tun.Open(dev.Name, dev.MTU)
+	switch {
+	case err == nil:
+		d.host.device = device
+		d.later(func() error { _ = device.Close(); return nil }) // usually closed already
+		return nil
+	case denied(err):
+		return failf(ExitPermission, "no permission to make the device %s", dev.Name).
+			withHint("run as root or give CAP_NET_ADMIN: " +
+				"setcap cap_net_admin+ep $(command -v mccd)")
+	case taken(err):
+		return failf(ExitInUse, "tun-device-name: another program uses the device %s", dev.Name).
+			withHint("another mccd may run; stop it, or choose another tun-device-name in %s",
+				d.files.path)
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV),
+		errors.Is(err, syscall.ENXIO):
+		return failf(ExitFailed, "this machine has no TUN devices: %v", err).
+			withHint("load the module: modprobe tun")
+	}
+	return failf(ExitFailed, "%v", err)
+}
+
+// openFilter raises the wall around the overlay's addresses before the device comes up.
+// A kernel without packet filter can still be a plain node.
+func (d *daemon) openFilter() error {
+	filter, err := nft.Open(tableName(d.files.cfg.Device.Chain))
+	if err == nil {
+		d.later(filter.Close)
+		res := d.files.cfg.Resolver
+		err = filter.Protect([]nft.Guard{{
+			Tun: d.host.device.Name(), Ranges: []netip.Prefix{res.IPv4, res.IPv6},
+		}})
+	}
+	switch {
+	case err == nil:
+		d.host.filter = filter
+		d.later(d.host.forward.Restore)
+	case denied(err):
+		return failf(ExitPermission, "no permission to change the packet filter").
+			withHint("run as root or give CAP_NET_ADMIN")
+	default:
+		d.host.lacks = append(d.host.lacks,
+			"the packet filter cannot be used, so tunnels to external devices do not work: "+err.Error())
+	}
+	return nil
+}
+
+// tableName makes the name of the filter's table out of firewall-chain-name.
+func tableName(chain string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(chain))
+	if name[0] < 'a' || name[0] > 'z' {
+		name = "mcc_" + name
+	}
+	return name
+}
+
+// configureDevice gives the device this node's own addresses and the routes to all others.
+func (d *daemon) configureDevice() error {
+	name, mtu := d.host.device.Name(), d.files.cfg.Device.MTU
+	res := d.files.cfg.Resolver
+	lease, ok := d.node.Lease(reading(), d.node.Self())
+	if !ok {
+		return failf(ExitConfig, "resolver.ipv4-network: %v has no room for this node", res.IPv4).
+			withHint("choose a larger range in %s", d.files.path)
+	}
+	addrs, routes := ownAddrs(lease), []netip.Prefix{res.IPv4, res.IPv6}
+	link, err := netif.Up(name, mtu, addrs, routes)
+	if err != nil {
+		// A machine that has switched IPv6 off still has IPv4.
+		if four, retry := netif.Up(name, mtu, addrs[:1], routes[:1]); retry == nil {
+			d.host.lacks = append(d.host.lacks, "IPv6 cannot be used on the device: "+err.Error())
+			link, err = four, nil
+		}
+	}
+	switch {
+	case err == nil:
+		d.later(link.Down)
+		return nil
+	case denied(err):
+		return failf(ExitPermission, "no permission to configure the device %s: %v", name, err).
+			withHint("run as root or give CAP_NET_ADMIN")
+	}
+	return failf(ExitFailed, "%v", err)
+}
+
+func ownAddrs(l pool.Lease) []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range []netip.Addr{l.V4, l.V6} {
+		if a.IsValid() {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	return all
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/node"
+)
+
+// errStopped is what callers get once the node's goroutine has ended.
+var errStopped = errors.New("the daemon is stopping")
+
+// loop is the node's goroutine and everything that only it may touch.
+type loop struct {
+	d       *daemon
+	node    *node.Node
+	keep    *keeper
+	out     node.Effects
+	frames  queue
+	packets chan []byte
+	calls   chan call
+	ended   chan struct{} // closed when the goroutine has ended
+
+	probes  map[uint64]chan<- node.Event // who waits for which probe
+	tokens  uint64
+	refused map[ident.NodeID]string // why the other end refused which tunnel
+	gateway gateway
+	tunnels tunnelTrouble
+}
+
+// A call is something to do in the node's goroutine.
+type call struct {
+	do   func(now clock.Reading, out *node.Effects)
+	done chan struct{}
+}
+
+func newLoop(d *daemon) *loop {
+	return &loop{
+		d: d, node: d.node, keep: newKeeper(d.store),
+		frames:  make(queue, maxParcels),
+		packets: make(chan []byte, maxPackets),
+		calls:   make(chan call),
+		ended:   make(chan struct{}),
+		probes:  map[uint64]chan<- node.Event{},
+		refused: map[ident.NodeID]string{},
+	}
+}
+
+// run is the goroutine: it waits for whatever comes first, tells the node, and does what the node
+// answers. It is the only timer of an idle daemon. It ends with the context, after saying goodbye
+// to the neighbours.
+func (l *loop) run(ctx context.Context) error {
+	defer close(l.ended)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	armed := time.Duration(-1)
+	for {
+		if due := min(l.node.Deadline(), l.keep.due()); due != armed {
+			armed = due
+			timer.Stop()
+			if due != node.Never {
+				timer.Reset(max(due-up(), 0))
+			}
+		}
+		select {
+		case p := <-l.frames:
+			l.take(reading(), p)
+		case b := <-l.packets:
+			now := reading()
+			l.node.FromHost(now, b, &l.out)
+			l.perform(now)
+		case c := <-l.calls:
+			now := reading()
+			c.do(now, &l.out)
+			l.perform(now)
+			close(c.done)
+		case <-timer.C:
+			armed = -1
+			now := reading()
+			l.node.Expire(now, &l.out)
+			l.perform(now)
+		case <-ctx.Done():
+			l.leave()
+			return nil
+		}
+	}
+}
+
+// take gives the node what the fast path left to it.
+func (l *loop) take(now clock.Reading, p parcel) {
+	switch {
+	case p.seen != nil:
+		l.node.Notice(now, p.seen, &l.out)
+	case p.link != 0:
+		l.node.FromLink(now, p.link, p.from, p.frame, &l.out)
+	default:
+		l.node.FromStranger(now, p.from, p.frame, &l.out)
+	}
+	l.perform(now)
+}
+
+// perform does what the node wants done, in its order: what must survive a restart is on the disk
+// before anything that depends on it is sent. When it cannot be, nothing is sent; the neighbours
+// ask again.
+func (l *loop) perform(now clock.Reading) {
+	err := l.keep.put(now.Up, l.out.Store)
+	if err != nil {
+		l.d.log.problem("storing in "+l.d.files.cfg.Process.DataDir, err)
+	} else {
+		for _, g := range l.out.Send {
+			if err := l.d.host.sockets.send(g.B, 0, g.To); err != nil {
+				l.d.log.Debug("not sent", "to", g.To.String(), "error", err.Error())
+			}
+		}
+	}
+	for _, p := range l.out.Deliver {
+		l.d.log.problem("delivering a packet", l.d.host.device.Write(p))
+	}
+	l.report(now, l.out.Events)
+	l.out.Reset()
+}
+
+// leave says goodbye.
+func (l *loop) leave() {
+	now := reading()
+	l.d.log.problem("leaving", l.node.Apply(now, node.Leave{}, &l.out))
+	l.perform(now)
+}
+
+// offerPacket hands a packet of the host to the node; false means that its queue is full.
+func (l *loop) offerPacket(p []byte) bool {
+	select {
+	case l.packets <- bytes.Clone(p):
+		return true
+	default:
+		return false
+	}
+}
+
+// do runs f in the node's goroutine and returns when what it caused is done. The error is that of
+// the context, or errStopped.
+func (l *loop) do(ctx context.Context, f func(now clock.Reading, out *node.Effects)) error {
+	c := call{do: f, done: make(chan struct{})}
+	select {
+	case l.calls <- c:
+		<-c.done // the goroutine never leaves a call half done
+		return nil
+	case <-l.ended:
+		return errStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ask runs f in the node's goroutine for its answer.
+func (l *loop) ask(ctx context.Context, f func(n *node.Node, now clock.Reading)) error {
+	return l.do(ctx, func(now clock.Reading, _ *node.Effects) { f(l.node, now) })
+}
+
+// apply gives the node a command. The error is the node's, or that of do.
+func (l *loop) apply(ctx context.Context, c node.Command) error {
+	var refused error
+	err := l.do(ctx, func(now clock.Reading, out *node.Effects) {
+		refused = l.node.Apply(now, c, out)
+	})
+	return errors.Join(err, refused)
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"staex/internal/clock"
+	"staex/internal/ident"
+	"staex/internal/overlay/node"
+)
+
+// lookupPatience is how long a name may wait for the node, which is busy for milliseconds at most.
+const lookupPatience = 5 * time.Second
+
+// namer answers the DNS server out of what the node knows.
+type namer struct{ d *daemon }
+
+// Lookup finds the addresses of a name or of a node id.
+func (r *namer) Lookup(name string) (v4, v6 netip.Addr, ok bool) {
+	r.ask(func(n *node.Node, now clock.Reading) {
+		id, known := keyOf(n, name)
+		if !known {
+			return
+		}
+		l, leased := n.Lease(now, id)
+		v4, v6, ok = l.V4, l.V6, leased
+	})
+	return v4, v6, ok
+}
+
+// Reverse finds the name of an address: the tunnel's, else the id of the key behind it.
+func (r *namer) Reverse(a netip.Addr) (name string, ok bool) {
+	r.ask(func(n *node.Node, _ clock.Reading) {
+		id, known := n.ByAddr(a)
+		if !known {
+			return
+		}
+		if name, ok = n.NameOf(id), true; name == "" {
+			name = id.String()
+		}
+	})
+	return name, ok
+}
+
+func (r *namer) ask(f func(n *node.Node, now clock.Reading)) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupPatience)
+	defer cancel()
+	_ = r.d.loop.ask(ctx, f) // no answer is the answer of a daemon that stops
+}
+
+// keyOf finds the key that a text means: a node id or a name, in lower case without the domain.
+func keyOf(n *node.Node, text string) (ident.NodeID, bool) {
+	if id, err := ident.ParseNodeID(text); err == nil {
+		return id, true
+	}
+	return n.Named(text)
+}
+
+// bare is a name as the node knows it: lower case, without the domain.
+func (d *daemon) bare(name string) string {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	return strings.TrimSuffix(name, strings.ToLower(d.files.cfg.Resolver.Domain))
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"net/netip"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+	"staex/internal/wire"
+)
+
+const (
+	// maxParcels is how many messages of the fast path wait for the node: several full batches.
+	// What is lost when it is full is repeated by its sender.
+	maxParcels = 512
+	// maxPackets is how many packets of the host wait for the node. A packet may have 64 KiB.
+	maxPackets = 32
+)
+
+// A parcel is what the fast path leaves to the node: a datagram, or facts.
+type parcel struct {
+	link  plane.LinkID
+	from  netip.AddrPort
+	frame []byte
+	seen  []plane.Notice
+}
+
+// A queue leads from the fast path to the node. It never blocks the fast path.
+type queue chan parcel
+
+// offer copies what a worker has for the node.
+func (q queue) offer(w *plane.Worker) {
+	for _, c := range w.Control {
+		if len(c.B) > wire.MaxDatagram {
+			w.C.Drops[drop.BadFrame].Add(1)
+			continue
+		}
+		q.put(w, parcel{link: c.Link, from: c.From, frame: bytes.Clone(c.B)})
+	}
+	if len(w.Notices) == 0 {
+		return
+	}
+	seen := make([]plane.Notice, len(w.Notices))
+	for i, n := range w.Notices {
+		n.Body = bytes.Clone(n.Body)
+		seen[i] = n
+	}
+	q.put(w, parcel{seen: seen})
+}
+
+func (q queue) put(w *plane.Worker, p parcel) {
+	select {
+	case q <- p:
+	default:
+		w.C.Drops[drop.QueueFull].Add(1)
+	}
+}

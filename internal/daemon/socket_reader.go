@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"net"
+	"strconv"
+
+	"staex/internal/host/udp"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/plane"
+)
+
+// startReaders starts what carries packets.
+func (d *daemon) startReaders() {
+	for i, c := range d.host.sockets.all() {
+		w := d.newWorker()
+		d.crew.start("socket "+strconv.Itoa(i), func() error { return d.readSocket(c, w) })
+	}
+	w := d.newWorker()
+	d.crew.start("device", func() error { return d.readDevice(w) })
+}
+
+// newWorker makes a worker and remembers it, because its counters are read by others.
+func (d *daemon) newWorker() *plane.Worker {
+	w := plane.NewWorker(d.node.Tables())
+	w.Segmented = d.host.device.Offloads().UDP
+	d.workers = append(d.workers, w)
+	return w
+}
+
+// readSocket is the goroutine of one socket: one batch of datagrams after the other through the
+// tables, to the device, to next hops and, what concerns it, to the node. It ends when the socket
+// is closed.
+func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
+	buf := make([]byte, udp.MaxBatch)
+	for {
+		n, seg, from, err := c.Read(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case errors.Is(err, udp.ErrBuffer):
+			continue
+		case err != nil:
+			return err
+		}
+		now := up()
+		w.Reset()
+		w.Inbound(now, unmapped(from), buf[:n], seg)
+		d.sendRuns(w, buf, w.Transit)
+		d.sendRuns(w, w.Buf, w.Runs)
+		for _, p := range w.Packets {
+			if d.host.device.Write(p) != nil {
+				w.C.Drops[drop.BadOffload].Add(1)
+			}
+		}
+		d.loop.frames.offer(w)
+	}
+}
+
+// sendRuns sends what a worker cut out of a buffer.
+func (d *daemon) sendRuns(w *plane.Worker, buf []byte, runs []plane.Run) {
+	for _, r := range runs {
+		if d.host.sockets.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
+			w.C.Drops[drop.NoRoute].Add(1)
+		}
+	}
+}

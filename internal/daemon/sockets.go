@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+
+	"staex/internal/host/udp"
+)
+
+// errFamily is a send to an address of a family without a socket.
+var errFamily = errors.New("no socket for this address family")
+
+// sockets are the underlay, one for each family; nil where a family is not used.
+type sockets struct{ v4, v6 *udp.Conn }
+
+func (s *sockets) all() []*udp.Conn {
+	var list []*udp.Conn
+	for _, c := range []*udp.Conn{s.v4, s.v6} {
+		if c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// send sends b as datagrams of seg bytes each. Any goroutine may call it.
+func (s *sockets) send(b []byte, seg int, to netip.AddrPort) error {
+	c := s.of(to.Addr())
+	if c == nil {
+		return errFamily
+	}
+	return c.Write(b, seg, to)
+}
+
+// of is the socket for an address, or nil.
+func (s *sockets) of(a netip.Addr) *udp.Conn {
+	if a.Is4() {
+		return s.v4
+	}
+	return s.v6
+}
+
+// close ends the sockets; those that are closed already are no error.
+func (s *sockets) close() error {
+	var errs []error
+	for _, c := range s.all() {
+		if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unmapped is an address as the tables hold it: IPv4 is never written as IPv6.
+func unmapped(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
