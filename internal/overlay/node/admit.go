@@ -54,7 +54,7 @@ func (b *halfBook) init() {
 	b.byFirst = map[[32]byte]*half{}
 }
 
-// FromStranger takes a datagram of no link: a handshake.
+// FromStranger takes a datagram of no link: a handshake, or data right behind one.
 func (n *Node) FromStranger(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
 	defer n.finish(now, out)
 	switch wire.PeekType(b) {
@@ -68,6 +68,8 @@ func (n *Node) FromStranger(now clock.Reading, from netip.AddrPort, b []byte, ou
 		n.fromCookie(now, from, b, out)
 	case wire.TypePathHandshake:
 		n.fromPathHandshake(now, b, out)
+	case wire.TypeData:
+		n.fromEarly(now, from, b, out)
 	default:
 		n.count(drop.BadType)
 	}

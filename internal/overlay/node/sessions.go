@@ -3,8 +3,10 @@
 package node
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -301,9 +303,33 @@ func (n *Node) watchSession(now clock.Reading, s *liveSession, out *Effects) {
 	n.timers.arm(s.watch, used+pathLife)
 }
 
+// fromEarly takes a data frame that the fast path met before it knew the session: the first data
+// follow message 3 so closely that both are read in one batch.
+func (n *Node) fromEarly(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
+	if mine, ok := wire.PeekLabel(b); !ok || n.sessions.byMine[mine] == nil {
+		n.count(drop.NoSession)
+		return
+	}
+	n.takeFast(out)
+	n.fast.Inbound(now.Up, from, b, len(b))
+	for _, p := range n.fast.Packets {
+		out.Deliver = append(out.Deliver, bytes.Clone(p))
+	}
+	seen := slices.Clone(n.fast.Notices)
+	for i := range seen {
+		seen[i].Body = bytes.Clone(seen[i].Body)
+	}
+	n.takeFast(out)
+	n.noticed(now, seen)
+}
+
 // Notice takes what the fast path saw.
 func (n *Node) Notice(now clock.Reading, seen []plane.Notice, out *Effects) {
 	defer n.finish(now, out)
+	n.noticed(now, seen)
+}
+
+func (n *Node) noticed(now clock.Reading, seen []plane.Notice) {
 	for _, x := range seen {
 		switch x.Kind {
 		case plane.NoticeUnknownLabel:

@@ -116,6 +116,9 @@ func (w *Worker) data(now time.Duration, from netip.AddrPort, b []byte, o, e, se
 		w.transit(now, r, b, o, e, seg)
 	case r.Kind == RowSession && r.Session != nil:
 		w.open(now, r, b[o:e])
+	case r.Kind == RowSession:
+		// It came right behind the last message of the handshake, which the slow path still reads.
+		w.Control = append(w.Control, Control{From: from, B: b[o:e:e]})
 	default:
 		w.drop(drop.BadType)
 	}

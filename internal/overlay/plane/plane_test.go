@@ -300,6 +300,20 @@ func TestReplayedForgedAndMisdirectedFramesDeliverNothing(t *testing.T) {
 	}
 }
 
+func TestDataRightBehindTheLastHandshakeMessageIsLeftToTheSlowPath(t *testing.T) {
+	r := newRig()
+	row, _ := r.server.tables.Row(0x202)
+	row.Session = nil // message 3 is read, but not yet by the slow path
+	r.server.tables.SetRow(row)
+	if got := r.send(t, r.client, r.server, datagram(request(false, 161), "x")); len(got) != 0 {
+		t.Error("delivered without a session")
+	}
+	if c := r.server.in.Control; len(c) != 1 || c[0].Link != 0 || c[0].From != relayAddr ||
+		wire.PeekType(c[0].B) != wire.TypeData {
+		t.Errorf("the slow path got %v", c)
+	}
+}
+
 func TestThePlaneAllocatesNothingPerPacket(t *testing.T) {
 	r := newRig()
 	payload := bytes.Repeat([]byte("x"), 20*1300)
