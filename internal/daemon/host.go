@@ -69,7 +69,7 @@ func (d *daemon) openSockets() error {
 	var missing error
 	for _, a := range addrs {
 		at := netip.AddrPortFrom(a, listen.Port())
-		c, err := udp.Listen(at, udp.Options{})
+		c, err := udp.Listen(at, udp.Options{Unreachable: d.refused})
 		switch {
 		case err == nil && a.Unmap().Is4():
 			d.host.sockets.v4 = c
@@ -87,6 +87,10 @@ func (d *daemon) openSockets() error {
 	}
 	return nil
 }
+
+// refused is told by the sockets, from the goroutines that read and write: those start after the
+// loop exists.
+func (d *daemon) refused(a netip.AddrPort) { d.loop.frames.refused(unmapped(a)) }
 
 // noFamily tells whether the machine lacks an address family altogether.
 func noFamily(err error) bool {

@@ -59,30 +59,30 @@ func (l *loop) run(ctx context.Context) error {
 	defer close(l.ended)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	armed := time.Duration(-1)
+	armed, now := time.Duration(-1), reading()
 	for {
 		if due := min(l.node.Deadline(), l.keep.due()); due != armed {
 			armed = due
 			timer.Stop()
 			if due != node.Never {
-				timer.Reset(max(due-up(), 0))
+				timer.Reset(max(due-now.Up, 0))
 			}
 		}
 		select {
 		case p := <-l.frames:
-			l.take(reading(), p)
+			now = reading()
+			l.take(now, p)
 		case b := <-l.packets:
-			now := reading()
+			now = reading()
 			l.node.FromHost(now, b, &l.out)
 			l.perform(now)
 		case c := <-l.calls:
-			now := reading()
+			now = reading()
 			c.do(now, &l.out)
 			l.perform(now)
 			close(c.done)
 		case <-timer.C:
-			armed = -1
-			now := reading()
+			armed, now = -1, reading()
 			l.node.Expire(now, &l.out)
 			l.perform(now)
 		case <-ctx.Done():
@@ -95,6 +95,8 @@ func (l *loop) run(ctx context.Context) error {
 // take gives the node what the fast path left to it.
 func (l *loop) take(now clock.Reading, p parcel) {
 	switch {
+	case p.gone:
+		l.node.Unreachable(now, p.from, &l.out)
 	case p.seen != nil:
 		l.node.Notice(now, p.seen, &l.out)
 	case p.link != 0:

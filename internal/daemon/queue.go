@@ -25,6 +25,7 @@ type parcel struct {
 	from  netip.AddrPort
 	frame []byte
 	seen  []plane.Notice
+	gone  bool // ICMP says that nobody is at from
 }
 
 // A queue leads from the fast path to the node. It never blocks the fast path.
@@ -48,6 +49,14 @@ func (q queue) offer(w *plane.Worker) {
 		seen[i] = n
 	}
 	q.put(w, parcel{seen: seen})
+}
+
+// refused takes the hint of an ICMP error; it may be lost.
+func (q queue) refused(addr netip.AddrPort) {
+	select {
+	case q <- parcel{from: addr, gone: true}:
+	default:
+	}
 }
 
 func (q queue) put(w *plane.Worker, p parcel) {

@@ -25,7 +25,9 @@ type Host struct {
 	Disk   map[string][]byte
 	Got    []Packet // what the host's stack received
 	Events []node.Event
+	Dark   bool                  // while the node is down the whole machine is: nothing says so by ICMP
 	Serve  func(p Packet) []byte // answers a packet to a local service, or nil
+	Unset  bool                  // its clock began in 1970 and nobody has set it
 
 	w       *World
 	cfg     node.Config
@@ -135,7 +137,7 @@ func (h *Host) LoseDisk() { h.Disk = map[string][]byte{} }
 
 // Apply gives the node a command.
 func (h *Host) Apply(c node.Command) error {
-	err := h.Node.Apply(h.w.reading(), c, &h.out)
+	err := h.Node.Apply(h.reading(), c, &h.out)
 	h.done()
 	return err
 }
@@ -153,7 +155,7 @@ func (h *Host) plan() {
 	mine, n := h.planned, h.Node
 	h.w.At(at, func() {
 		if h.Node == n && h.planned == mine {
-			n.Expire(h.w.reading(), &h.out)
+			n.Expire(h.reading(), &h.out)
 			h.done()
 		}
 	})
@@ -185,7 +187,7 @@ func (h *Host) done() {
 
 // receive takes a datagram from the underlay through the fast path.
 func (h *Host) receive(from netip.AddrPort, b []byte) {
-	now := h.w.reading()
+	now := h.reading()
 	w := h.in
 	w.Reset()
 	w.Inbound(now.Up, from, b, len(b))
@@ -226,7 +228,7 @@ func (h *Host) sendRun(b []byte, r plane.Run) {
 
 // SendIP gives the node a packet from the host's stack, without an offload header.
 func (h *Host) SendIP(ip []byte) {
-	now := h.w.reading()
+	now := h.reading()
 	p := append(make([]byte, offloadSize), ip...)
 	kept := bytes.Clone(p)
 	w := h.up

@@ -9,16 +9,21 @@ import (
 	"time"
 )
 
-// NAT translates the addresses of the hosts behind it. Mappings are endpoint independent; what
-// comes in must come from an address that was written to (RFC 4787: address and port dependent
-// filtering), and unused mappings end.
+// NAT translates the addresses of the hosts behind it. The zero kind has endpoint independent
+// mappings; what comes in must come from an address that was written to (RFC 4787: address and
+// port dependent filtering). Unused mappings end.
 type NAT struct {
-	Addr    netip.Addr
-	Timeout time.Duration
-	next    uint16
-	out     map[netip.AddrPort]*mapping
-	in      map[uint16]*mapping
+	Addr      netip.Addr
+	Timeout   time.Duration
+	Filter    Filter
+	Symmetric bool // a mapping of its own for each destination (address and port dependent)
+	next      uint16
+	out       map[mapKey]*mapping
+	in        map[uint16]*mapping
 }
+
+// mapKey finds a mapping from inside; to is zero when mappings are endpoint independent.
+type mapKey struct{ from, to netip.AddrPort }
 
 type mapping struct {
 	inside netip.AddrPort
@@ -38,18 +43,22 @@ func (w *World) NewNAT(addr string, timeout time.Duration) *NAT {
 // Forget loses every mapping, as a restarted router does.
 func (n *NAT) Forget() {
 	n.next += 40000 // fresh ports, so that a stale one is recognised
-	n.out, n.in = map[netip.AddrPort]*mapping{}, map[uint16]*mapping{}
+	n.out, n.in = map[mapKey]*mapping{}, map[uint16]*mapping{}
 }
 
 func (n *NAT) outward(now time.Duration, from, to netip.AddrPort) netip.AddrPort {
-	m := n.out[from]
+	key := mapKey{from: from}
+	if n.Symmetric {
+		key.to = to
+	}
+	m := n.out[key]
 	if m == nil || now-m.used > n.Timeout {
 		if m != nil {
 			delete(n.in, m.port)
 		}
 		n.next++
 		m = &mapping{inside: from, port: n.next, peers: map[netip.AddrPort]time.Duration{}}
-		n.out[from], n.in[m.port] = m, m
+		n.out[key], n.in[m.port] = m, m
 	}
 	m.used, m.peers[to] = now, now
 	return netip.AddrPortFrom(n.Addr, m.port)
@@ -60,7 +69,7 @@ func (n *NAT) inward(now time.Duration, from netip.AddrPort, port uint16) (netip
 	if m == nil || now-m.used > n.Timeout {
 		return netip.AddrPort{}, false
 	}
-	if _, ok := m.peers[from]; !ok {
+	if !n.admits(m, from) {
 		return netip.AddrPort{}, false
 	}
 	m.used = now
@@ -75,18 +84,23 @@ func (w *World) send(h *Host, to netip.AddrPort, b []byte) {
 	}
 	w.check(h, b)
 	w.note(h.Name, to, b)
-	copies := 1
-	if w.link.Twice > 0 && w.dice.Float64() < w.link.Twice {
-		copies = 2
+	w.audit.sent(w, h, to, b)
+	if w.attack.takes(h, from, to, b) {
+		return
 	}
-	if w.link.Loss > 0 && w.dice.Float64() < w.link.Loss {
+	link, copies := w.linkTo(h, to), 1
+	if link.Twice > 0 && w.dice.Float64() < link.Twice {
+		copies = 2
+		w.audit.copied(b)
+	}
+	if link.Loss > 0 && w.dice.Float64() < link.Loss {
 		copies = 0
 		w.Lost++
 	}
 	for range copies {
-		d := w.link.Delay
-		if w.link.Jitter > 0 {
-			d += time.Duration(w.dice.Int64N(int64(w.link.Jitter)))
+		d := link.Delay
+		if link.Jitter > 0 {
+			d += time.Duration(w.dice.Int64N(int64(link.Jitter)))
 		}
 		frame := bytes.Clone(b)
 		w.At(w.Now+d, func() { w.arrive(h, from, to, frame) })
@@ -95,6 +109,9 @@ func (w *World) send(h *Host, to netip.AddrPort, b []byte) {
 
 // arrive takes a datagram off the wire.
 func (w *World) arrive(sender *Host, from, to netip.AddrPort, b []byte) {
+	if w.attack.hears(from, to, b) {
+		return
+	}
 	inside := to
 	if nat := w.nats[to.Addr()]; nat != nil {
 		var ok bool
@@ -106,12 +123,25 @@ func (w *World) arrive(sender *Host, from, to netip.AddrPort, b []byte) {
 	h := w.byAddr[inside]
 	if h == nil || h.Node == nil || w.cut[cutKey(sender.Name, h.Name)] {
 		w.Lost++
+		if h != nil && h.Node == nil && !h.Dark {
+			w.refuse(sender, to)
+		}
 		return
 	}
 	const header = 28 // IPv4 and UDP
 	w.bytes[sender.Name+">"+h.Name] += len(b) + header
 	w.Frames++
 	h.receive(from, b)
+}
+
+// refuse is the ICMP error of a machine that runs no node: the sender hears of it.
+func (w *World) refuse(sender *Host, to netip.AddrPort) {
+	w.At(w.Now+w.link.Delay, func() {
+		if sender.Node != nil {
+			sender.Node.Unreachable(w.reading(), to, &sender.out)
+			sender.done()
+		}
+	})
 }
 
 // note hashes a frame's bytes, time and link into the trace.

@@ -51,8 +51,8 @@ func (c *cast) join() {
 	relays := c.w.Found("relays")
 	rootID := relays.Init(c.public, "", "relay-networks = "+c.home.ID)
 	standbyID := relays.Init(c.standby, "", "relay-networks = "+c.home.ID)
-	c.root = c.public.Daemon("/etc/mcc")
-	c.standby.Daemon("/etc/mcc")
+	c.root = c.daemon(c.public)
+	c.daemon(c.standby)
 	parents := rootID + "@203.0.113.1," + standbyID + "@203.0.113.2"
 	for _, x := range []struct {
 		h  *world.Host
@@ -60,11 +60,17 @@ func (c *cast) join() {
 	}{{c.gateway, &c.gatewayID}, {c.technician, &c.technicianID}, {c.stranger, new(string)}} {
 		*x.id = c.home.Init(x.h, parents, world.DNSConf)
 		x.h.Stub()
-		x.h.Daemon("/etc/mcc")
+		c.daemon(x.h)
 		c.attached(x.h)
 		c.s.say("%-11s %s", x.h.Name, *x.id)
 	}
 	c.s.say("%-11s %s (carries, may not talk to anybody)", "public", rootID)
+}
+
+func (c *cast) daemon(h *world.Host) *world.Process {
+	p := h.Daemon("/etc/mcc")
+	c.s.daemons = append(c.s.daemons, p)
+	return p
 }
 
 // attached waits until a node has a parent.

@@ -47,6 +47,7 @@ var errFailed = errors.New("the demo failed")
 type story struct {
 	began    time.Time
 	cleanups []func()
+	daemons  []*world.Process
 }
 
 func (s *story) Helper() {}
@@ -55,6 +56,9 @@ func (s *story) Logf(format string, args ...any) { fmt.Printf("      "+format+"\
 
 func (s *story) Fatalf(format string, args ...any) {
 	fmt.Printf("\nFAILED: "+format+"\n", args...)
+	for _, d := range s.daemons {
+		fmt.Printf("\n%s said last:\n%s", d.Name, d.Tail())
+	}
 	panic(errFailed)
 }
 

@@ -39,6 +39,7 @@ type Conn struct {
 	wait     bool    // whether the running read may wait
 	skipped  bool    // the last try met nothing but useless results
 	recvOnce func(fd uintptr) bool
+	refused  func(netip.AddrPort) // Options.Unreachable, or nil
 
 	sendMu   sync.Mutex // guards everything below
 	send     message
@@ -63,7 +64,7 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("udp: listen at %v: %w", addr, err)
 	}
-	c := &Conn{pc: pc.(*net.UDPConn)}
+	c := &Conn{pc: pc.(*net.UDPConn), refused: opts.Unreachable}
 	if c.raw, err = c.pc.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
 	}
@@ -93,6 +94,9 @@ func setup(fd int, v4 bool, opts Options) error {
 	}
 	if err := unix.SetsockoptInt(fd, level, name, value); err != nil {
 		return fmt.Errorf("udp: forbid fragments: %w", err)
+	}
+	if opts.Unreachable != nil {
+		return reportErrors(fd, v4)
 	}
 	return nil
 }
@@ -167,6 +171,9 @@ func (c *Conn) tryRecv(fd uintptr) bool {
 		m.recvmsg(fd)
 		if m.errno == unix.EAGAIN {
 			return !c.wait
+		}
+		if m.errno == unix.ECONNREFUSED || m.errno == unix.EHOSTUNREACH {
+			c.drainErrors(fd)
 		}
 		if m.errno == 0 && m.n > 0 || m.errno != 0 && !passing(m.errno) {
 			return true
@@ -252,7 +259,7 @@ func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 	if err != nil {
 		return fmt.Errorf("udp: send to %v: %w", to, err)
 	}
-	if m.errno != 0 && m.errno != unix.ECONNREFUSED {
+	if m.errno != 0 && m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH {
 		return fmt.Errorf("udp: send to %v: %w", to, m.errno)
 	}
 	return nil
@@ -265,9 +272,10 @@ func (c *Conn) trySend(fd uintptr) bool {
 		m.sendmsg(fd)
 		// The second try is for an error left behind by an earlier datagram, which the first
 		// call consumed instead of sending.
-		if m.errno != unix.ECONNREFUSED && m.errno != unix.EINTR {
+		if m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH && m.errno != unix.EINTR {
 			break
 		}
+		c.drainErrors(fd)
 	}
 	return m.errno != unix.EAGAIN
 }

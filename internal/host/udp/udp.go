@@ -43,6 +43,10 @@ var errEmptyBuffer = errors.New("udp: receive buffer is empty")
 type Options struct {
 	// BufferBytes is the size of each socket buffer; 0 means DefaultBufferBytes.
 	BufferBytes int
+	// Unreachable is told, from any goroutine that reads or writes, the address of an earlier
+	// datagram that a machine refused by ICMP. Such a message can be forged: it is a hint. Nil
+	// asks for none; other systems than Linux never call it.
+	Unreachable func(netip.AddrPort)
 }
 
 func (o Options) bufferBytes() int {

@@ -35,6 +35,9 @@ const (
 // one the neighbour is dead.
 var askDelays = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 
+// hintDelay is the wait between questions after an ICMP error.
+const hintDelay = time.Second
+
 // link is a neighbour that proved who it is.
 //
 //	            Hello handshake
@@ -57,8 +60,9 @@ type link struct {
 	size     int      // largest UDP payload proven both ways
 	period   time.Duration
 	ctl      control
-	beats    int // keep-alives since the last question
-	asked    int // questions without an answer
+	beats    int  // keep-alives since the last question
+	asked    int  // questions without an answer
+	hinted   bool // ICMP said that nobody is there: ask faster
 	top      uint64
 	rows     int            // label rows this neighbour caused
 	hello3   []byte         // repeated until the parent is heard
@@ -166,6 +170,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.recv = session.NewReceiver(k.keys.Recv, session.ChaCha, session.WindowLink)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
+	l.hinted = false
 	l.live.MarkHeard(now.Up)
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
 	n.linkTimers(now, l)
@@ -251,7 +256,21 @@ func (n *Node) question(now clock.Reading, l *link, out *Effects) {
 	l.beats = 0
 	n.frameTo(now, l, true, n.digestFor(l), out)
 	if l.asked < len(askDelays) {
-		n.timers.arm(l.ask, now.Up+askDelays[l.asked])
+		wait := askDelays[l.asked]
+		if l.hinted {
+			wait = hintDelay
+		}
+		n.timers.arm(l.ask, now.Up+wait)
+	}
+}
+
+// Unreachable takes the hint of an ICMP error that a datagram to an address was refused. It can be
+// forged, so it only makes us ask now, and never switches by itself.
+func (n *Node) Unreachable(now clock.Reading, addr netip.AddrPort, out *Effects) {
+	defer n.finish(now, out)
+	if l := n.links.byAddr[addr]; l != nil && l.toward && !l.hinted {
+		l.hinted, l.asked = true, 0
+		n.question(now, l, out)
 	}
 }
 
@@ -321,7 +340,7 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 			n.links.move(l, from)
 		}
 	}
-	l.asked = 0
+	l.asked, l.hinted = 0, false
 	n.timers.stop(l.ask)
 	if l.hello3 != nil {
 		l.hello3 = nil

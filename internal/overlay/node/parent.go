@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"staex/internal/clock"
@@ -373,8 +374,13 @@ func (n *Node) fromUp(l *link, b []byte) error {
 	if err != nil {
 		return err
 	}
+	if !l.toward || slices.Equal(l.above, u.Keys) {
+		return nil // no news; in a ring of parents it would go around for ever
+	}
 	l.above = append(l.above[:0], u.Keys...)
-	n.tellAbove(l)
+	if l == n.parents.active {
+		n.tellAbove(l)
+	}
 	return nil
 }
 
@@ -395,9 +401,10 @@ func (n *Node) above(child, parent *link) wire.Up {
 	}
 	u.Keys = append(u.Keys, parent.peer)
 	for _, k := range parent.above {
-		if len(u.Keys) < wire.MaxParents {
-			u.Keys = append(u.Keys, k)
+		if len(u.Keys) >= wire.MaxParents || k == n.self || k == child.peer {
+			break // full, or a ring that closes here
 		}
+		u.Keys = append(u.Keys, k)
 	}
 	return u
 }

@@ -191,3 +191,51 @@ func (n *Node) SessionPath(id ident.NodeID) *plane.Path {
 	}
 	return nil
 }
+
+// Gauge is something in a node that grows with what others do, and the most it may grow to.
+type Gauge struct {
+	Name        string
+	Value, Most int
+}
+
+// Gauges lists what grows in a node, the fullest queue of each kind.
+func (n *Node) Gauges() []Gauge {
+	var queue, unacked, held, dirty, waiting, bytes, messages int
+	for _, l := range n.links.byID {
+		queue, unacked = max(queue, len(l.ctl.queue)), max(unacked, len(l.ctl.out))
+		held, dirty = max(held, len(l.ctl.held)), max(dirty, l.ctl.dirty.len())
+	}
+	for _, c := range n.sessions.byPair {
+		waiting, bytes = max(waiting, len(c.packets)), max(bytes, c.size)
+		messages = max(messages, len(c.messages))
+	}
+	links, rows, talks := len(n.links.byID), n.labels.Len(), len(n.sessions.byPair)
+	return []Gauge{
+		{"links", links, maxLinks},
+		{"half-open handshakes", len(n.halves.ring), maxHalves},
+		{"labels", rows, n.labels.Cap()},
+		{"labels reported unknown", len(n.rows.unknown), maxUnknown},
+		{"path set-ups", len(n.paths.byID), maxSetups},
+		{"conversations", talks, maxConversations + tunnel.MaxTunnels},
+		{"half-open sessions", len(n.sessions.halves), maxHalfSessions},
+		{"sessions", len(n.sessions.byKey), talks},
+		{"records", n.records.Len(), state.DefaultRows},
+		{"certificates", len(n.certs), n.records.Len() + links},
+		{"probes", n.probes.count, maxProbes},
+		{"messages for a neighbour", queue, controlQueue},
+		{"packets not acknowledged", unacked, controlWindow},
+		{"packets that came early", held, controlWindow},
+		{"records to tell a neighbour", dirty, state.DefaultRows},
+		{"packets waiting for a session", waiting, maxWaiting},
+		{"bytes waiting for a session", bytes, waitingBytes},
+		{"messages waiting for a session", messages, maxMessages},
+		{"timers", len(n.timers.heap), n.timersMost()},
+	}
+}
+
+// timersMost is more timers than what is there can need.
+func (n *Node) timersMost() int {
+	const each, few = 8, 64
+	owners := len(n.links.byID) + len(n.sessions.byPair) + len(n.offers)
+	return each*owners + n.labels.Len() + len(n.paths.byID) + few
+}
