@@ -40,6 +40,9 @@ type World struct {
 	nats    map[netip.Addr]*NAT
 	network *Network
 	link    Link
+	between map[[2]string]Link // links that differ from the others
+	audit   audit
+	attack  attacker
 	cut     map[[2]string]bool
 	marker  []byte
 	wrong   []string
