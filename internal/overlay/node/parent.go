@@ -62,17 +62,22 @@ type attempt struct {
 
 func (p *parentSearch) init(n *Node) {
 	p.list = n.cfg.Parents
-	p.known = map[int]ident.NodeID{}
-	for i, e := range p.list {
-		if b := n.cfg.Stored[pinName(e.Entry)]; len(b) == ident.KeySize {
-			p.known[i] = ident.NodeID(b)
-		}
-	}
+	p.learn(n)
 	p.again = newTimer(func(now clock.Reading, out *Effects) { n.tryParent(now, out) })
 	p.rejoin = newTimer(func(now clock.Reading, out *Effects) { n.tryEarlier(now, out) })
 	p.wait = helloFirst
 	if len(p.list) > 0 {
 		n.timers.arm(p.again, 0)
+	}
+}
+
+// learn takes the keys that the entries had before the restart.
+func (p *parentSearch) learn(n *Node) {
+	p.known = map[int]ident.NodeID{}
+	for i, e := range p.list {
+		if b := n.cfg.Stored[pinName(e.Entry)]; len(b) == ident.KeySize {
+			p.known[i] = ident.NodeID(b)
+		}
 	}
 }
 
@@ -356,6 +361,9 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 	}
 	p.active = nil
 	n.timers.stop(p.rejoin)
+	if len(p.list) == 0 {
+		return // the configuration made us a root
+	}
 	for _, other := range n.links.all() {
 		if other.toward && other.hello3 == nil {
 			n.activate(now, other)
@@ -421,6 +429,8 @@ func (n *Node) setParents(now clock.Reading, list []ParentAddr) {
 		return
 	}
 	if !same {
+		n.endAttempt(now)
+		p.learn(n)
 		for _, l := range n.links.all() {
 			if l.toward {
 				n.linkDown(now, l, "parents changed")
