@@ -232,8 +232,7 @@ func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
 		return
 	}
 	if !w.super.join(s.Peer, &w.head, e, p, n, w.Segmented) {
-		w.flush()
-		w.super.begin(s.Peer, &w.head, e, p, n)
+		w.begin(s.Peer, &w.head, e, p, n)
 	}
 }
 

@@ -223,6 +223,40 @@ func TestALostSegmentSplitsTheSuperPacketAndHarmsNoOther(t *testing.T) {
 	}
 }
 
+// TestShortPacketsInOneBatchAllArriveRight holds packets that are shorter than a compact header:
+// one is opened over the place where the headers of the one before belong.
+func TestShortPacketsInOneBatchAllArriveRight(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		r := newRig()
+		r.send(t, r.client, r.server, packet(tcp(v6, flow.FlagACK), request(v6, 80), nil, 0))
+		r.client.out.Reset()
+		var want [][]byte
+		for i := range 20 {
+			c := tcp(v6, flow.FlagACK)
+			c.Ack += uint32(i)
+			payload := bytes.Repeat([]byte{byte(i)}, i%4)
+			if i%3 == 0 { // a selective acknowledgement: other options, another length
+				c.OptLen = 24
+				copy(c.Options[12:], []byte{1, 1, 5, 10, 0, 0, 1, byte(i), 0, 0, 2, byte(i)})
+			}
+			r.client.out.Outbound(r.now, packet(c, request(v6, 80), payload, 0))
+			want = append(want, packet(c, flow.Ends{
+				Src: clientLease[family(v6)], Dst: serverInner[family(v6)],
+				SrcPort: 40000, DstPort: 80,
+			}, payload, 0))
+		}
+		got := r.carry(t, r.client, r.server, r.client.out)
+		if len(got) != len(want) {
+			t.Fatalf("%d of %d packets arrived", len(got), len(want))
+		}
+		for i := range want {
+			if !bytes.Equal(got[i], want[i]) {
+				t.Errorf("packet %d:\n%x, want\n%x", i, got[i], want[i])
+			}
+		}
+	}
+}
+
 func TestWhatMayNotPassIsDroppedForOneNamedReason(t *testing.T) {
 	udp := flow.Compact{Kind: flow.KindUDP}
 	spoofed := request(false, 161)

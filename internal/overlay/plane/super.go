@@ -73,16 +73,21 @@ func (u *super) join(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int, 
 	return true
 }
 
-// begin starts a packet with the payload p[n:].
-func (u *super) begin(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int) {
+// begin finishes the packet under construction and starts another with the payload p[n:]. The
+// payload moves to its place first and what its compact header covered is put back before any
+// header is written there: a packet shorter than a compact header has its own headers under it.
+func (w *Worker) begin(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int) {
+	u := &w.super
 	pos := u.end + headSpace
 	if pos+len(p) > len(u.buf) {
+		u.restore()
+		w.drop(drop.QueueFull)
 		return
 	}
-	// After a flush the payload lies where the old packet ended; a copy moves it once per packet.
-	u.peer, u.head, u.ends, u.seg, u.segs, u.shut = peer, *c, e, len(p)-n, 0, false
 	copy(u.buf[pos:], p[n:])
 	u.restore()
+	w.flush()
+	u.peer, u.head, u.ends, u.seg, u.segs, u.shut = peer, *c, e, len(p)-n, 0, false
 	u.start, u.end = pos, pos
 	u.count(c, len(p)-n)
 }
@@ -142,8 +147,7 @@ func (w *Worker) echo(now time.Duration, s *Session) {
 	if c.V6 {
 		e = flow.Ends{Src: pol.Remote6, Dst: self.V6}
 	}
-	w.flush()
-	w.super.begin(peer, &c, e, w.whole, 0)
+	w.begin(peer, &c, e, w.whole, 0)
 	w.flushEcho()
 }
 
