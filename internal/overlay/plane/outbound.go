@@ -228,6 +228,15 @@ func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
 	}
 	ctr := s.Send.Reserve(1)
 	w.frame(s, path, ctr, s.Send.Long(ctr), plain)
+	if isConfirm(plain) {
+		path.Link.MarkSent(now) // an answer: nobody waits for an answer to it
+		return true
+	}
 	w.sent(now, s, path)
 	return true
+}
+
+// isConfirm reports whether a session message is nothing but a sign of life.
+func isConfirm(plain []byte) bool {
+	return len(plain) == 2 && plain[0] == wire.SessionContext && plain[1] == wire.SessionConfirm
 }
