@@ -212,6 +212,7 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		return
 	}
 	n.parents.attempt = nil
+	n.timers.stop(n.parents.again) // the link repeats by itself from here
 	l := n.linkUp(now, linkKeys{
 		peer: cert.Key, network: cert.Network, addr: from, mine: a.mine, theirs: h.Label,
 		keys: a.hs.Keys(), size: min(len(b), wire.MaxDatagram), period: n.cfg.KeepAlive,
