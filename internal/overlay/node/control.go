@@ -15,7 +15,10 @@ const (
 	controlWindow = 32
 	// controlFirst is the first retransmission timeout; it doubles with each try.
 	controlFirst = 200 * time.Millisecond
-	// controlTries ends a link: with doubling and the cap that is about 15 s of silence.
+	// controlTries ends the link to a parent: with doubling and the cap that is about 15 s of
+	// silence. A child may have an address that we do not know yet, behind a translator that
+	// forgot it: its own silence ends its link (childSilent), and until then one packet at a time
+	// is repeated.
 	controlTries = 8
 	// controlCap bounds the doubling.
 	controlCap = 3200 * time.Millisecond
@@ -117,7 +120,7 @@ func (n *Node) resendControl(now clock.Reading, l *link, out *Effects) {
 	for i := range c.out {
 		p := &c.out[i]
 		if p.at+backoff(p.tries) <= now.Up {
-			if p.tries >= controlTries {
+			if p.tries >= controlTries && l.toward {
 				n.linkDown(now, l, "does not acknowledge")
 				return
 			}
@@ -126,6 +129,9 @@ func (n *Node) resendControl(now clock.Reading, l *link, out *Effects) {
 			n.sendPacket(now, l, *p, out)
 		}
 		next = min(next, p.at+backoff(p.tries))
+		if p.tries >= controlTries {
+			break
+		}
 	}
 	if next != Never {
 		n.timers.arm(l.resend, next)
@@ -182,6 +188,16 @@ func (c *control) take() []byte {
 	b := c.held[0]
 	c.held = c.held[1:]
 	return b
+}
+
+// controlMoved repeats at once what a neighbour missed while its address was not known.
+func (n *Node) controlMoved(now clock.Reading, l *link) {
+	for i := range l.ctl.out {
+		l.ctl.out[i].at, l.ctl.out[i].tries = now.Up-controlFirst, 1
+	}
+	if len(l.ctl.out) > 0 {
+		n.timers.arm(l.resend, now.Up)
+	}
 }
 
 func (n *Node) acknowledged(now clock.Reading, l *link, ack uint32) {

@@ -338,6 +338,7 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 		l.top = ctr
 		if l.live.Addr() != from {
 			n.links.move(l, from)
+			n.controlMoved(now, l)
 		}
 	}
 	l.asked, l.hinted = 0, false
