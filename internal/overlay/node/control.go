@@ -242,6 +242,10 @@ func (n *Node) messages(now clock.Reading, l *link, body []byte, out *Effects) {
 
 // message acts on one control message of a neighbour.
 func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Effects) error {
+	if !l.toward && (typ == wire.ControlUp || typ == wire.ControlWant) {
+		n.count(drop.BadType) // only a parent may say this
+		return nil
+	}
 	switch typ {
 	case wire.ControlRecord:
 		return n.fromRecord(l, b)
@@ -258,7 +262,7 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 	case wire.ControlUp:
 		return n.fromUp(l, b)
 	case wire.ControlWant:
-		n.tellAll(l)
+		n.wanted(now, l)
 	case wire.ControlBye:
 		n.linkDown(now, l, "said goodbye")
 	default:

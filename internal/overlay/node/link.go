@@ -74,7 +74,7 @@ type link struct {
 	above    []ident.NodeID // the neighbour's own chain of parents
 	since    time.Duration
 	entry    int           // index of the parents entry, for our parents
-	wantNext time.Duration // when the child may be asked for everything again
+	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
 }
 
 // peerKey finds a link: one node may be our parent and our child at once (cycles are permitted).
@@ -172,6 +172,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
+	l.wantNext = 0
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
 	n.linkTimers(now, l)
 	return l

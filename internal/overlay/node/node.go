@@ -66,7 +66,8 @@ type Config struct {
 	Ranges        pool.Ranges        // where leases come from
 	LabelBits     uint8              // row numbers of the label table: 8 to 20 bits
 	AES           bool               // this processor has AES instructions
-	LinkRows      int                // rows one child may hold in the label table
+	LinkRows      int                // paths one child may have set up
+	HostRows      int                // endpoints one node below us may announce
 	Stored        map[string][]byte  // what Effects.Store kept before the restart
 	LeaseSecret   [32]byte           // from the disk; leases follow from it
 	Reserved      []netip.Addr       // inner addresses that are taken on this machine
@@ -160,6 +161,9 @@ func (c *Config) fill() {
 	}
 	if c.LinkRows <= 0 {
 		c.LinkRows = linkRows
+	}
+	if c.HostRows <= 0 {
+		c.HostRows = tunnel.MaxTunnels
 	}
 }
 

@@ -3,8 +3,10 @@
 package node
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -93,6 +95,17 @@ func (n *Node) childAttached(l *link) {
 	}
 }
 
+// wanted tells a parent everything again when it asks, but not more often than one that keeps to
+// the rules would: its question is a few bytes and our answer is all that we have.
+func (n *Node) wanted(now clock.Reading, l *link) {
+	if now.Up < l.wantNext {
+		n.count(drop.Quota)
+		return
+	}
+	l.wantNext = now.Up + wantEvery/2
+	n.tellAll(l)
+}
+
 // tellAll queues every row for a parent, parents before children.
 func (n *Node) tellAll(l *link) {
 	if !l.toward {
@@ -145,10 +158,22 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 		n.fromAbove(l, r, m.Record)
 		return nil
 	}
-	if n.admitRecord(l, r, m.NodeCert) != nil {
-		n.count(drop.BadSignature)
+	if !n.roomFor(l, r) {
+		n.count(drop.Quota)
 		return nil
 	}
+	if !n.records.Knows(r.Key, m.Record) {
+		if err := n.admitRecord(l, r, m.NodeCert); err != nil {
+			n.count(refusal(err))
+			return nil
+		}
+	}
+	n.putRecord(l, r, m)
+	return nil
+}
+
+// putRecord offers a record that was checked to the table and passes on what it changed.
+func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
 	old, known := n.records.Branch(r.Key)
 	prev, _ := n.records.Get(r.Key)
 	change := n.records.Put(r, m.Record, state.From{Via: state.Via(l.id), Neighbour: l.peer})
@@ -164,10 +189,32 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 		if known && old != state.Via(l.id) {
 			n.tellOldBranch(old, m.Record)
 		}
-	case change != state.Same:
+	case change == state.Quota:
 		n.count(drop.Quota)
+	case change != state.Same:
+		n.count(drop.NotAdmitted)
 	}
-	return nil
+}
+
+// roomFor says whether a record may bring a new row at all. It is asked before any signature is
+// computed, so that a flood beyond the quota costs a look into a table.
+func (n *Node) roomFor(l *link, r *state.Record) bool {
+	if _, known := n.records.Branch(r.Key); known {
+		return true
+	}
+	if n.records.Full(state.Via(l.id)) {
+		return false
+	}
+	return r.Kind == state.Node ||
+		n.records.Hosted(r.Parent, n.cfg.HostRows) < n.cfg.HostRows
+}
+
+// refusal is the reason that counts for a record that is not admitted.
+func refusal(err error) drop.Reason {
+	if errors.Is(err, ident.ErrSignature) {
+		return drop.BadSignature
+	}
+	return drop.NotAdmitted
 }
 
 // sendRecord gives a neighbour the newest record we know, so that its owner can go on from there.
@@ -190,7 +237,12 @@ func (n *Node) tellOldBranch(old state.Via, encoded []byte) {
 // was lost), or that of a key which has left our branch.
 func (n *Node) fromAbove(l *link, r *state.Record, encoded []byte) {
 	row, ok := n.records.Get(r.Key)
-	if !ok || !r.Verify() || r.Seq < row.Seq {
+	if !ok || r.Seq < row.Seq || bytes.Equal(encoded, row.Encoded) {
+		n.count(drop.StaleRecord) // an echo would make us sign, store and send without end
+		return
+	}
+	if !r.Verify() {
+		n.count(drop.BadSignature)
 		return
 	}
 	if row.Via == state.Self {
@@ -228,38 +280,57 @@ func (n *Node) ownKey(key ident.NodeID, l *link) (s *ident.Secret, k state.Kind,
 // certificate was checked before needs only the signature.
 func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
 	if !r.Verify() {
-		return fmt.Errorf("record of %v: signature does not verify", r.Key)
+		return fmt.Errorf("record of %v: %w", r.Key, ident.ErrSignature)
 	}
-	if r.Key == l.peer {
-		return nil // its certificate came with the link handshake
+	if r.Key == l.peer { // its certificate came with the link handshake
+		if r.Kind != state.Node || r.Network != l.network {
+			return fmt.Errorf("record of %v: %w", r.Key, ErrForeign)
+		}
+		return nil
 	}
 	if len(cert) == 0 {
-		if _, known := n.certs[r.Key]; known {
-			return nil
-		}
+		return n.admitUpdate(r)
+	}
+	if r.Kind != state.Node {
+		return n.admitEndpoint(r, cert)
+	}
+	c, err := ident.DecodeNodeCert(cert)
+	if err != nil {
+		return err
+	}
+	if c.Key != r.Key || c.Network != r.Network {
+		return ErrWrongKey
+	}
+	return n.admitted.verify(c)
+}
+
+// admitUpdate admits a record without a certificate: what the certificate of the known row spoke
+// of must not have changed. A client endpoint's speaks of its host as well.
+func (n *Node) admitUpdate(r *state.Record) error {
+	row, known := n.records.Get(r.Key)
+	_, checked := n.certs[r.Key]
+	switch {
+	case !known || !checked:
 		return fmt.Errorf("record of %v: no certificate", r.Key)
+	case row.Kind != r.Kind, row.Network != r.Network,
+		r.Kind == state.ClientEndpoint && row.Parent != r.Parent:
+		return ErrWrongKey
 	}
-	if r.Kind == state.Node {
-		c, err := ident.DecodeNodeCert(cert)
-		if err != nil {
-			return err
-		}
-		if c.Key != r.Key {
-			return ErrWrongKey
-		}
-		return n.admitted.verify(c)
-	}
-	return n.admitEndpoint(r, cert)
+	return nil
 }
 
 // admitEndpoint checks an endpoint's certificate: a server endpoint's is signed by the network, a
-// client endpoint's by the node that hosts it.
+// client endpoint's by the node that hosts it. Its record names the network of its host.
 func (n *Node) admitEndpoint(r *state.Record, cert []byte) error {
 	c, err := ident.DecodeEndpointCert(cert)
 	if err != nil {
 		return err
 	}
-	if c.Key != r.Key {
+	host, ok := n.records.Get(r.Parent)
+	if !ok || host.Network != r.Network {
+		return ErrForeign
+	}
+	if c.Key != r.Key || (c.Kind == ident.ClientEndpoint) != (r.Kind == state.ClientEndpoint) {
 		return ErrWrongKey
 	}
 	if r.Kind == state.ClientEndpoint {

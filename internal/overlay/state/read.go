@@ -65,6 +65,30 @@ func (t *Table) LenVia(via Via) int {
 	return 0
 }
 
+// Full reports whether a link, or the whole table, has no room for the row of another key.
+func (t *Table) Full(via Via) bool {
+	b, ok := t.branches[via]
+	rows, quota := 0, t.limits.PerVia
+	if ok {
+		rows, quota = b.rows, b.quota
+	}
+	return rows >= quota || len(t.rows) >= t.limits.Rows
+}
+
+// Hosted counts the endpoints directly below a key, and stops counting at most.
+func (t *Table) Hosted(key ident.NodeID, most int) (count int) {
+	e, ok := t.rows[key]
+	if !ok {
+		return 0
+	}
+	for c := e.child; c != nil && count < most; c = c.next {
+		if c.kind() != Node {
+			count++
+		}
+	}
+	return count
+}
+
 // Each calls visit with every row in key order until it returns false. visit may change the
 // table: a row that is gone by then is left out, a new one is not seen.
 func (t *Table) Each(visit func(Row) bool) {
