@@ -65,7 +65,7 @@ func (n *Node) startDial(now clock.Reading, c *conversation) {
 		return
 	}
 	msg, err := hs.Write(nil, nil)
-	mine, ok := n.newRow(now, plane.Row{Kind: plane.RowSession}, to)
+	mine, ok := n.newRow(now, plane.Row{Kind: plane.RowSession}, to, nil)
 	if err != nil || !ok {
 		n.dialLater(now, c)
 		return
@@ -220,7 +220,7 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 		return wire.PathRefused
 	}
 	answer, err := hs.Write(nil, wire.XKPayload{Flags: n.flags()}.Append(nil))
-	mine, fits := n.newRow(now, plane.Row{Kind: plane.RowSession}, l)
+	mine, fits := n.newRow(now, plane.Row{Kind: plane.RowSession}, l, l)
 	if err != nil || !fits {
 		return wire.PathQuota
 	}

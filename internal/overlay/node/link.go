@@ -66,6 +66,7 @@ type link struct {
 	top      uint64
 	rows     int            // label rows this neighbour caused
 	hello3   []byte         // repeated until the parent is heard
+	setups   int            // set-ups under way that this neighbour began
 	beat     *timer         // child: next keep-alive; parent: the child's end
 	ask      *timer         // next question to a silent neighbour
 	watch    *timer         // while data flows

@@ -19,8 +19,9 @@ const (
 	maxHops = 64
 	// setupLife is how long a relay waits for the answer to a path set-up.
 	setupLife = 5 * time.Second
-	// maxSetups bounds the set-ups under way at one node.
-	maxSetups = 4096
+	// maxSetups bounds the set-ups under way at one node, and linkSetups those of one neighbour.
+	maxSetups  = 4096
+	linkSetups = maxSetups / 4
 )
 
 // setup is a path under construction that passes through this node.
@@ -88,6 +89,9 @@ func (n *Node) ask(now clock.Reading, dest ident.NodeID, kind uint8, back wire.L
 
 func (n *Node) addSetup(now clock.Reading, s *setup) {
 	n.paths.byID[s.id] = s
+	if s.from != nil {
+		s.from.setups++
+	}
 	s.timer = newTimer(func(now clock.Reading, _ *Effects) {
 		n.endSetup(s)
 		n.failSetup(now, s, wire.PathNoRoute)
@@ -98,6 +102,9 @@ func (n *Node) addSetup(now clock.Reading, s *setup) {
 func (n *Node) endSetup(s *setup) {
 	n.timers.stop(s.timer)
 	delete(n.paths.byID, s.id)
+	if s.from != nil {
+		s.from.setups--
+	}
 }
 
 // failSetup takes a path down and tells who asked.
@@ -136,7 +143,8 @@ func (n *Node) fromPath(now clock.Reading, l *link, b []byte, out *Effects) erro
 	case p.Hops == 0:
 		n.count(drop.HopLimit)
 		n.refuse(l, p.ID, wire.PathHops)
-	case len(n.paths.byID) >= maxSetups:
+	case len(n.paths.byID) >= maxSetups, l.setups >= linkSetups:
+		n.count(drop.Quota)
 		n.refuse(l, p.ID, wire.PathQuota)
 	default:
 		n.passPath(now, l, to, p)
@@ -151,7 +159,7 @@ func (n *Node) passPath(now clock.Reading, from, to *link, p wire.Path) {
 	if p.Kind == wire.PathProbe {
 		n.signTrail(&p)
 	} else {
-		row, ok := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: from.live, Out: p.Back}, to)
+		row, ok := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: from.live, Out: p.Back}, to, from)
 		if !ok {
 			n.refuse(from, p.ID, wire.PathQuota)
 			return
@@ -185,7 +193,7 @@ func (n *Node) fromPathOK(now clock.Reading, l *link, b []byte, out *Effects) er
 		n.tell(s.from, wire.ControlPathOK, ok.Append(nil))
 		return nil
 	}
-	row, fits := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: l.live, Out: ok.Label}, s.from)
+	row, fits := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: l.live, Out: ok.Label}, s.from, nil)
 	if !fits || n.links.byID[s.from.id] != s.from {
 		n.failSetup(now, s, wire.PathQuota)
 		return nil

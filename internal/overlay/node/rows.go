@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// linkRows is how many label rows one child may cause.
+	// linkRows is how many paths one child may cause, each of which takes two rows here, or one
+	// if it ends here.
 	linkRows = 256
 	// rowLife is how long an unused row lives after its last frame.
 	rowLife = 180 * time.Second
@@ -23,6 +24,9 @@ const (
 	pathLife = 150 * time.Second
 	// unknownEvery is how often one label is reported unknown.
 	unknownEvery = time.Second
+	// unknownQueue is how many messages may wait for a neighbour when an unknown label is reported:
+	// whoever forges its address must not crowd out the messages that matter.
+	unknownQueue = controlQueue / 8
 	// maxUnknown bounds the labels of which that is remembered.
 	maxUnknown = 1024
 )
@@ -30,6 +34,7 @@ const (
 // rowMeta is what the slow path knows about a label row beside its plane.Row.
 type rowMeta struct {
 	label wire.Label
+	cause *link // whose quota it counts against; nil: none
 	in    *link // whose label it is
 	to    *link // transit: the next hop
 	out   wire.Label
@@ -57,9 +62,10 @@ func (b *rowBook) init() {
 	b.unknown = map[wire.Label]time.Duration{}
 }
 
-// newRow allocates a label that the neighbour in may use and publishes its row.
-func (n *Node) newRow(now clock.Reading, r plane.Row, in *link) (wire.Label, bool) {
-	if !in.toward && in.rows >= n.cfg.LinkRows {
+// newRow allocates a label that the neighbour in may use and publishes its row. It counts against
+// the quota of the neighbour that caused it, so that nobody can use up another's.
+func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Label, bool) {
+	if cause != nil && !cause.toward && cause.rows >= n.cfg.LinkRows {
 		n.count(drop.Quota)
 		return 0, false
 	}
@@ -70,14 +76,16 @@ func (n *Node) newRow(now clock.Reading, r plane.Row, in *link) (wire.Label, boo
 	}
 	r.Label, r.In, r.Used = label, in.live, new(atomic.Int64)
 	r.Used.Store(int64(now.Up))
-	m := &rowMeta{label: label, in: in, used: r.Used}
+	m := &rowMeta{label: label, in: in, cause: cause, used: r.Used}
 	if r.Kind == plane.RowTransit {
 		m.to, m.out = n.links.byLive(r.To), r.Out
 		if m.to != nil {
 			n.rows.byOut[outKey{m.to.id, m.out}] = m
 		}
 	}
-	in.rows++
+	if cause != nil {
+		cause.rows++
+	}
 	n.rows.byLabel[label] = m
 	n.tables.SetRow(r)
 	if r.Kind == plane.RowTransit {
@@ -129,7 +137,9 @@ func (n *Node) dropLabel(now clock.Reading, l wire.Label) {
 	}
 	delete(n.rows.byLabel, l)
 	n.timers.stop(m.timer)
-	m.in.rows--
+	if m.cause != nil {
+		m.cause.rows--
+	}
 	if m.to != nil {
 		delete(n.rows.byOut, outKey{m.to.id, m.out})
 	}
@@ -196,6 +206,10 @@ func (n *Node) unknownLabel(now clock.Reading, notice plane.Notice) {
 		return
 	}
 	if at, said := n.rows.unknown[notice.Label]; said && now.Up-at < unknownEvery {
+		return
+	}
+	if len(l.ctl.queue) >= unknownQueue {
+		n.count(drop.QueueFull)
 		return
 	}
 	if len(n.rows.unknown) >= maxUnknown {
