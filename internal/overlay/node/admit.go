@@ -92,7 +92,9 @@ func (n *Node) fromHello1(now clock.Reading, from netip.AddrPort, b []byte, out 
 	if old := n.halves.byFirst[first]; old != nil {
 		if old.from == from && len(b) >= len(old.answer) {
 			out.send(from, old.answer)
+			return
 		}
+		n.count(drop.Replay)
 		return
 	}
 	if n.halves.loaded(now.Up) && !n.checkCookie(now, from, b, h) {
@@ -262,6 +264,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 // reliable control stream repeats by itself, so nothing is to do but count.
 func (n *Node) repeatedHello3(to wire.Label) {
 	if r, ok := n.tables.Row(to); ok && r.Kind == plane.RowControl {
+		n.count(drop.Replay)
 		return
 	}
 	n.count(drop.Stranger)

@@ -193,6 +193,7 @@ func (n *Node) repeatMsg3(now clock.Reading, s *liveSession, try int) {
 func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 	local, c, ok := n.called(p.Dest)
 	if !ok || len(p.Body) < helloMACSize {
+		n.count(drop.NoTunnel)
 		return wire.PathRefused
 	}
 	msg := p.Body[helloMACSize:]

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"errors"
 	"net/netip"
 	"sort"
 	"time"
@@ -317,7 +318,7 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 	}
 	plain, ctr, err := l.recv.Open(nil, h.Epoch, h.Counter, h.Long, b[0], b[size:])
 	if err != nil {
-		n.count(drop.OpenFailed)
+		n.count(unopened(err))
 		return
 	}
 	n.linkAlive(now, l, from, ctr)
@@ -342,6 +343,7 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 			n.links.move(l, from)
 			n.controlMoved(now, l)
 		}
+		n.links.byAddr[from] = l // another neighbour may have claimed to live there
 	}
 	l.asked, l.hinted = 0, false
 	n.timers.stop(l.ask)
@@ -349,6 +351,18 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 		l.hello3 = nil
 		n.timers.stop(l.repeat)
 		n.parentConfirmed(now, l)
+	}
+}
+
+// unopened is the reason that counts for a link frame that does not open.
+func unopened(err error) drop.Reason {
+	switch {
+	case errors.Is(err, session.ErrReplay):
+		return drop.Replay
+	case errors.Is(err, session.ErrEpoch):
+		return drop.Epoch
+	default:
+		return drop.OpenFailed
 	}
 }
 
