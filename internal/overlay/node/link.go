@@ -66,8 +66,8 @@ type link struct {
 	hinted   bool // ICMP said that nobody is there: ask faster
 	top      uint64
 	rows     int            // label rows this neighbour caused
-	hello3   []byte         // repeated until the parent is heard
 	setups   int            // set-ups under way that this neighbour began
+	hello3   []byte         // repeated until the parent is heard
 	beat     *timer         // child: next keep-alive; parent: the child's end
 	ask      *timer         // next question to a silent neighbour
 	watch    *timer         // while data flows
@@ -172,9 +172,9 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.recv = session.NewReceiver(k.keys.Recv, session.ChaCha, session.WindowLink)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
+	l.wantNext = 0
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
-	l.wantNext = 0
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
 	n.linkTimers(now, l)
 	return l
