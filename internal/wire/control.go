@@ -16,6 +16,8 @@ const (
 	ControlBye     = 7 // Bye
 	ControlWant    = 8 // Want
 	ControlUp      = 9 // Up
+
+	ControlGrant = 10 // Grant
 )
 
 // Sizes of control packets in bytes.

@@ -2,7 +2,11 @@
 
 package wire
 
-import "staex/internal/ident"
+import (
+	"slices"
+
+	"staex/internal/ident"
+)
 
 // Layer says in what a frame travels.
 type Layer uint8
@@ -71,8 +75,8 @@ type Frame struct {
 
 // Frames lists every frame and message of the protocol, in the order of the pages. Some
 // stand in it more than once to show a variant, under one page.
-var Frames = append(append(append(datagrams(), plaintexts()...), controls()...),
-	append(sessions(), payloads()...)...)
+var Frames = slices.Concat(
+	datagrams(), returns(), plaintexts(), controls(), sessions(), payloads())
 
 type encoder interface{ Append(dst []byte) []byte }
 

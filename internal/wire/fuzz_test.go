@@ -79,6 +79,10 @@ func FuzzGone(f *testing.F)           { fuzzType(f, "Gone") }
 func FuzzBye(f *testing.F)            { fuzzType(f, "Bye") }
 func FuzzWant(f *testing.F)           { fuzzType(f, "Want") }
 func FuzzUp(f *testing.F)             { fuzzType(f, "Up") }
+func FuzzReset(f *testing.F)          { fuzzType(f, "Reset") }
+func FuzzTicket(f *testing.F)         { fuzzType(f, "Ticket") }
+func FuzzTicketAnswer(f *testing.F)   { fuzzType(f, "TicketAnswer") }
+func FuzzGrant(f *testing.F)          { fuzzType(f, "Grant") }
 func FuzzConfirm(f *testing.F)        { fuzzType(f, "Confirm") }
 func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
 func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }

@@ -64,6 +64,32 @@ func datagrams() []Frame {
 	}
 }
 
+// returns are the datagrams of neighbours that know each other.
+func returns() []Frame {
+	return []Frame{
+		with(Frame{
+			Name: "reset", Go: "Reset", Layer: LayerDatagram, Type: TypeReset,
+			Page: "reset", Min: ResetSize, Max: ResetSize,
+		}, Reset{0x040506, [TokenSize]byte(pattern(0x10, TokenSize))}, ParseReset),
+		with(Frame{
+			Name: "ticket", Go: "Ticket", Layer: LayerDatagram, Type: TypeTicket,
+			Page: "ticket", Min: ticketHead + MinTicket + MACSize,
+			Max: ticketHead + MaxTicket + MACSize,
+		}, Ticket{
+			Version, 0x010203, [NonceSize]byte(pattern(0x10, NonceSize)), pattern(0x40, MinTicket),
+			[MACSize]byte(pattern(0x60, MACSize)),
+		}, ParseTicket),
+		with(Frame{
+			Name: "ticket-answer", Go: "TicketAnswer", Layer: LayerDatagram,
+			Type: TypeTicketAnswer, Page: "ticket-answer",
+			Min: TicketAnswerSize, Max: TicketAnswerSize,
+		}, TicketAnswer{
+			0x010203, 0x040506, [NonceSize]byte(pattern(0x10, NonceSize)), 1300,
+			[MACSize]byte(pattern(0x60, MACSize)),
+		}, ParseTicketAnswer),
+	}
+}
+
 func plaintexts() []Frame {
 	return []Frame{
 		with(Frame{
@@ -132,6 +158,8 @@ func controls() []Frame {
 		with(control("want", "Want", ControlWant, 0, 0), Want{}, ParseWant),
 		with(control("up", "Up", ControlUp, 1, 1+MaxParents*KeySize),
 			Up{[]ident.NodeID{patternKey(0x20), patternKey(0x40)}}, ParseUp),
+		with(control("grant", "Grant", ControlGrant, 18, 18+MaxTicket),
+			Grant{[TokenSize]byte(pattern(0x10, TokenSize)), pattern(0x40, MinTicket)}, ParseGrant),
 	}
 }
 

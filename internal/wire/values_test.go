@@ -113,6 +113,19 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"bye":     same(wire.Bye{}, wire.ParseBye),
 		"want":    same(wire.Want{}, wire.ParseWant),
 		"up":      same(wire.Up{Keys: keys(wire.MaxParents)}, wire.ParseUp),
+		"reset": same(wire.Reset{
+			Label: label, Token: [wire.TokenSize]byte(run(1, wire.TokenSize)),
+		}, wire.ParseReset),
+		"ticket": same(wire.Ticket{
+			Version: wire.Version, Label: label, Nonce: [32]byte(run(1, 32)),
+			Ticket: run(3, wire.MaxTicket), Mac: mac,
+		}, wire.ParseTicket),
+		"ticket-answer": same(wire.TicketAnswer{
+			To: label, Label: 1, Nonce: [32]byte(run(1, 32)), Size: math.MaxUint16, Mac: mac,
+		}, wire.ParseTicketAnswer),
+		"grant": same(wire.Grant{
+			Token: [wire.TokenSize]byte(run(1, wire.TokenSize)), Ticket: run(3, wire.MaxTicket),
+		}, wire.ParseGrant),
 		"confirm": same(wire.Confirm{}, wire.ParseConfirm),
 		"slot-ok": same(wire.SlotOK{Slots: slots(wire.MaxSlots)}, wire.ParseSlotOK),
 		"slot-unknown": same(wire.SlotUnknown{
@@ -193,6 +206,9 @@ func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
 		"path-ok body":        wire.PathOK{Body: long},
 		"path-ok trail":       wire.PathOK{Trail: keys(17)},
 		"up keys":             wire.Up{Keys: keys(17)},
+		"ticket empty":        wire.Ticket{},
+		"ticket long":         wire.Ticket{Ticket: long},
+		"grant":               wire.Grant{Ticket: long},
 		"slot-ok none":        wire.SlotOK{},
 		"slot-unknown many":   wire.SlotUnknown{Slots: long},
 		"offer empty":         wire.Offer{},
@@ -231,5 +247,16 @@ func TestParsedSlicesAliasTheInputAndEndThere(t *testing.T) {
 		if cap(field) != len(field) {
 			t.Errorf("a field of %d bytes has a capacity of %d", len(field), cap(field))
 		}
+	}
+}
+
+func TestNoAnswerToAStrangerIsLongerThanItsQuestion(t *testing.T) {
+	shortest := wire.Ticket{Ticket: run(1, wire.MinTicket)}.Append(nil)
+	answer := wire.TicketAnswer{}.Append(nil)
+	if len(answer) != wire.TicketAnswerSize || len(answer) > len(shortest) {
+		t.Errorf("%d bytes may be answered with %d", len(shortest), len(answer))
+	}
+	if reset := (wire.Reset{}).Append(nil); len(reset) > wire.MinDataSize {
+		t.Errorf("a link frame of %d bytes may be answered with %d", wire.MinDataSize, len(reset))
 	}
 }

@@ -28,9 +28,9 @@ const (
 	TypePathHandshake = 7 // handshake message that follows a path
 
 	TypeNudge        = 8  // reserved: a known label came from a wrong address
-	TypeReset        = 9  // reserved: a restarted parent lost the link
-	TypeTicket       = 10 // reserved: resumption of a link
-	TypeTicketAnswer = 11 // reserved: answer to a resumption
+	TypeReset        = 9  // a restarted parent lost the link
+	TypeTicket       = 10 // resumption of a link
+	TypeTicketAnswer = 11 // answer to a resumption
 )
 
 // Sizes in bytes that the frames share.
@@ -113,7 +113,8 @@ func PeekType(b []byte) uint8 {
 }
 
 // PeekLabel returns the label in bytes 1 to 3 and whether there are that many bytes. In
-// every datagram but Hello1 this label belongs to the receiver; in Hello1 to the sender.
+// every datagram but Hello1, Ticket and Reset this label belongs to the receiver; in those
+// to the sender.
 func PeekLabel(b []byte) (Label, bool) {
 	if len(b) < 4 {
 		return 0, false
