@@ -24,7 +24,8 @@ const goldenHead = `# Values to check an implementation against; the derivations
 
 func TestDerivationsMatchTheGoldenFile(t *testing.T) {
 	const path = "testdata/keys.golden"
-	got := goldenHead + goldenKeys() + goldenHandshake(t, "XX") + goldenHandshake(t, "XK")
+	got := goldenHead + goldenKeys() + goldenHandshake(t, "XX") + goldenHandshake(t, "XK") +
+		goldenResumption(t)
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -86,5 +87,34 @@ func goldenHandshake(t *testing.T, pattern string) string {
 	fmt.Fprintf(&b, "%s responder sends with = %x\n", pattern, k.Recv)
 	fmt.Fprintf(&b, "%s chain = %x\n", pattern, k.Chain)
 	fmt.Fprintf(&b, "%s transcript hash = %x\n", pattern, k.Hash)
+	return b.String()
+}
+
+func goldenResumption(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	r := session.ResumeFrom(key(1))
+	fmt.Fprintf(&b, "\nresumption secret of the chain key(1) = %x\n", r.Bytes())
+	fmt.Fprintf(&b, "ticket mac of \"question\" = %x\n", r.TicketMac([]byte("question")))
+	fmt.Fprintf(&b, "answer mac of \"answer\" to nonce key(2) = %x\n",
+		r.AnswerMac(key(2), []byte("answer")))
+	k := r.Keys(true, key(2), key(3))
+	fmt.Fprintf(&b, "nonces key(2), key(3): child sends with = %x\n", k.Send)
+	fmt.Fprintf(&b, "nonces key(2), key(3): parent sends with = %x\n", k.Recv)
+	fmt.Fprintf(&b, "nonces key(2), key(3): chain = %x\n", k.Chain)
+	fmt.Fprintf(&b, "nonces key(2), key(3): hash = %x\n", k.Hash)
+	one := key(4)
+	disk := append([]byte{1}, one[:]...)
+	disk = append(append(disk, 0, 0, 0, 0), one[:]...)
+	j, err := session.OpenTicketJar(disk, 0, bytes.NewReader(one[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket, err := j.Seal([]byte("contents"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&b, "ticket with \"contents\" under key(4) = %x\n", ticket)
+	fmt.Fprintf(&b, "reset token of label 010203 under key(4) = %x\n", j.Token(0x010203))
 	return b.String()
 }
