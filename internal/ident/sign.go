@@ -24,6 +24,8 @@ const (
 	DomainRevocation Domain = "staex revocation v1"
 	// DomainOffer is for tunnel offers and their answers.
 	DomainOffer Domain = "staex offer v1"
+	// DomainTime is for statements that a moment has passed.
+	DomainTime Domain = "staex time v1"
 )
 
 // neutralPoint is the canonical encoding of the group's neutral element.

@@ -19,6 +19,7 @@ pure ident
 pure wire, overlay/drop
 pure overlay/flow
 pure overlay/session, overlay/state, overlay/label, overlay/pool, overlay/tunnel
+pure overlay/revoke, overlay/bound
 pure overlay/route
 pure overlay/plane
 pure overlay/node
