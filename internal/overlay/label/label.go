@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"staex/internal/wire"
@@ -115,6 +116,24 @@ func (a *Alloc) Free(now time.Duration, l wire.Label) bool {
 	a.live[index] = false
 	a.count--
 	a.resting = append(a.resting, rested{index, now})
+	return true
+}
+
+// Return is Free for a label under which nothing was ever sent: the next New may give its index
+// out again, with other check bits.
+func (a *Alloc) Return(now time.Duration, l wire.Label) bool {
+	if !a.Free(now, l) {
+		return false
+	}
+	last := len(a.resting) - 1
+	fresh := rested{a.resting[last].index, now - Quarantine}
+	if a.head == 0 {
+		a.resting = slices.Insert(a.resting[:last], 0, fresh)
+		return true
+	}
+	a.resting = a.resting[:last]
+	a.head--
+	a.resting[a.head] = fresh
 	return true
 }
 

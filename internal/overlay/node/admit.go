@@ -17,9 +17,14 @@ import (
 
 const (
 	// maxHalves bounds the handshakes that strangers have begun; a new one replaces the oldest.
-	maxHalves = 1024
-	// cookieHalves is how many half-open handshakes make the node ask for a cookie first.
-	cookieHalves = maxHalves / 2
+	// They never hold more than one in labelShare of the labels.
+	maxHalves  = 1024
+	labelShare = 4
+	// prefixShare: one address, or one IPv6 network of 64 bits, has at most this part of them.
+	// Whoever owns one machine must not push everybody else out of the ring.
+	prefixShare = 16
+	// cookieShare: this part of them in use makes the node ask for a cookie first.
+	cookieShare = 2
 	// cookieRate is how many first messages a second make it ask, too.
 	cookieRate = 100
 	// halfLife is how long a half-open handshake waits for its third message.
@@ -31,7 +36,8 @@ const (
 // half is a handshake that a stranger began and did not finish yet.
 type half struct {
 	from   netip.AddrPort
-	first  [32]byte // the stranger's ephemeral key: finds repeated first messages
+	prefix netip.Prefix // of from: what one owner has many addresses in
+	first  [32]byte     // the stranger's ephemeral key: finds repeated first messages
 	mine   wire.Label
 	theirs wire.Label
 	hs     *session.Handshake
@@ -44,12 +50,14 @@ type halfBook struct {
 	byLabel map[wire.Label]*half
 	byFirst map[[32]byte]*half
 	ring    []*half // oldest first
+	most    int     // length of the ring
 	jar     *session.CookieJar
 	second  time.Duration
 	begun   int
 }
 
-func (b *halfBook) init() {
+func (b *halfBook) init(labels int) {
+	b.most = max(min(maxHalves, labels/labelShare), prefixShare)
 	b.byLabel = map[wire.Label]*half{}
 	b.byFirst = map[[32]byte]*half{}
 }
@@ -120,7 +128,7 @@ func (b *halfBook) loaded(now time.Duration) bool {
 		b.second, b.begun = now, 0
 	}
 	b.begun++
-	return b.begun > cookieRate || len(b.ring) >= cookieHalves
+	return b.begun > cookieRate || len(b.ring) >= b.most/cookieShare
 }
 
 func (n *Node) checkCookie(now clock.Reading, from netip.AddrPort, b []byte, h wire.Hello1) bool {
@@ -188,15 +196,47 @@ func (n *Node) answerHello1(now clock.Reading, from netip.AddrPort, b []byte, h 
 	}
 	answer := wire.Hello2{To: h.Label, Label: mine, Size: len(b), Noise: msg}.Append(nil)
 	x := &half{
-		from: from, first: [32]byte(h.Noise), mine: mine, theirs: h.Label, hs: hs,
+		from: from, prefix: prefixOf(from.Addr()), first: [32]byte(h.Noise), mine: mine, theirs: h.Label, hs: hs,
 		answer: answer, born: now.Up,
 	}
 	n.halves.byLabel[mine], n.halves.byFirst[x.first] = x, x
 	n.halves.ring = append(n.halves.ring, x)
-	if len(n.halves.ring) > maxHalves {
-		n.endHalf(now, n.halves.ring[0], true)
+	if old := n.halves.crowded(x.prefix); old != nil {
+		n.count(drop.Quota)
+		n.endHalf(now, old, true)
 	}
 	out.send(from, answer)
+}
+
+// crowded returns the half-open handshake that must go, if there are too many: the oldest of an
+// address that has more than its share, else the oldest of all.
+func (b *halfBook) crowded(prefix netip.Prefix) *half {
+	share, first := 0, (*half)(nil)
+	for _, x := range b.ring {
+		if x.prefix == prefix {
+			share++
+			if first == nil {
+				first = x
+			}
+		}
+	}
+	switch {
+	case share > b.most/prefixShare:
+		return first
+	case len(b.ring) > b.most:
+		return b.ring[0]
+	}
+	return nil
+}
+
+// prefixOf is the address itself, or its IPv6 network of 64 bits.
+func prefixOf(a netip.Addr) netip.Prefix {
+	const owned = 64
+	p, err := a.Unmap().Prefix(min(a.Unmap().BitLen(), owned))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }
 
 func (n *Node) expireHalves(now clock.Reading) {
@@ -205,7 +245,8 @@ func (n *Node) expireHalves(now clock.Reading) {
 	}
 }
 
-// endHalf forgets a half-open handshake; free gives its label back.
+// endHalf forgets a half-open handshake; free gives its label back. No frame was ever sent under
+// it, so it needs no rest: a flood would wear out all labels.
 func (n *Node) endHalf(now clock.Reading, x *half, free bool) {
 	delete(n.halves.byLabel, x.mine)
 	delete(n.halves.byFirst, x.first)
@@ -216,7 +257,7 @@ func (n *Node) endHalf(now clock.Reading, x *half, free bool) {
 		}
 	}
 	if free {
-		n.labels.Free(now.Up, x.mine)
+		n.labels.Return(now.Up, x.mine)
 	}
 }
 

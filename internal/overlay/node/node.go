@@ -125,7 +125,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.admitted, n.trusted = networksOf(who, &cfg)
 	n.rows.init()
 	n.links.init()
-	n.halves.init()
+	n.halves.init(n.labels.Cap())
 	n.paths.init()
 	n.sessions.init()
 	n.probes.init()
