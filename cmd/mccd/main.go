@@ -18,10 +18,11 @@ import (
 	"staex/internal/daemon"
 )
 
-const usage = `Usage: mccd [DIR]        run the node whose configuration is in DIR (` + conf.DefaultDir + `)
-       mccd --check [DIR]  read everything in DIR, tell what is wrong, and end
-       mccd -C             print a configuration file with every key at its default
-       mccd --version      print the version
+const usage = `Usage: mccd [DIR]           run the node whose configuration is in DIR
+                            (` + conf.DefaultDir + `)
+       mccd --check [DIR]   read everything in DIR, tell what is wrong, and end
+       mccd -C              print a configuration file with every key at its default
+       mccd --version       print the version
 
 Signals: TERM and INT stop the daemon, HUP makes it read its files again.
 Exit codes: 2 usage, 10 configuration, 11 key or certificate, 12 address in use or

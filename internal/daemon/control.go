@@ -186,7 +186,7 @@ func (c *control) row(x node.Info, now clock.Reading) api.Node {
 	r := api.Node{ID: x.ID, Parent: x.Parent, Type: typeOf(x.Kind), Self: x.Self}
 	switch {
 	case x.Self:
-		r.Tags, r.Address = c.d.files.cfg.Node.Tags, c.ownAddress()
+		r.Tags, r.Address = c.d.files.cfg.Node.Tags, c.d.ownAddress()
 	case x.Addr.IsValid():
 		r.Address = x.Addr.String()
 	case x.External.IsValid():
@@ -196,29 +196,6 @@ func (c *control) row(x node.Info, now clock.Reading) api.Node {
 		r.LastSeen = now.Wall.Add(x.Seen - now.Up)
 	}
 	return r
-}
-
-// ownAddress is where others reach this node, as far as it knows itself: what it listens at, with
-// the address it would send from where it listens at all of them.
-func (c *control) ownAddress() string {
-	listen := c.d.files.cfg.Link.Listen
-	if a := listen.Addr(); a.IsValid() && !a.IsUnspecified() {
-		return listen.String()
-	}
-	toward := netip.MustParseAddrPort("192.0.2.1:9") // any address outside tells (RFC 5737)
-	if _, addr, ok := c.d.node.Parent(); ok {
-		toward = addr
-	}
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(toward))
-	if err != nil {
-		return ""
-	}
-	defer conn.Close()
-	from, ok := conn.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		return ""
-	}
-	return netip.AddrPortFrom(from.AddrPort().Addr().Unmap(), listen.Port()).String()
 }
 
 func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
@@ -272,20 +249,31 @@ func (c *control) keyBehind(n *node.Node, text string) (ident.NodeID, bool) {
 	return keyOf(n, c.d.bare(text))
 }
 
+// route tells the way between two nodes: what this node's records say, else, where the way begins
+// here, what a probe finds.
 func (c *control) route(ctx context.Context, a api.RouteArgs) (any, error) {
 	var r api.RouteReply
+	here := c.d.files.who.Secret.ID()
+	if a.Source.IsZero() {
+		a.Source = here
+	}
 	err := c.ask(ctx, func(n *node.Node, _ clock.Reading) {
-		if a.Source.IsZero() {
-			a.Source = n.Self()
-		}
 		r.Path, _ = n.Route(a.Source, a.Destination)
 	})
-	if err == nil && len(r.Path) == 0 {
-		return nil, api.Errorf(api.CodeNotFound, "no route from %v to %v is known here", a.Source,
-			a.Destination).WithHint("only the nodes below a node are known to it; " +
-			"ask at the root, or try mcc ping")
+	if err != nil || len(r.Path) > 0 {
+		return r, err
 	}
-	return r, err
+	if a.Source == here {
+		wait, cancel := context.WithTimeout(ctx, pingTime)
+		defer cancel()
+		e, err := c.d.loop.probe(wait, a.Destination.String())
+		if err == nil && e.Text == "" {
+			return api.RouteReply{Path: e.Trail}, nil
+		}
+	}
+	return nil, api.Errorf(api.CodeNotFound, "no route from %v to %v is known here", a.Source,
+		a.Destination).WithHint("only a common parent knows the way between two other nodes: " +
+		"ask there")
 }
 
 // pingTime is how long a ping waits unless it was told.
@@ -310,5 +298,7 @@ func (c *control) ping(ctx context.Context, a api.PingArgs) (any, error) {
 		return nil, api.Errorf(api.CodeNoAnswer, "%s: %s", a.Node, e.Text).
 			WithHint("is the node running, and is it of this network? see mcc nodes, mcc health")
 	}
-	return api.PingReply{ID: e.Key, RoundTrip: e.Took, Hops: max(len(e.Trail)-1, 0), Path: e.Trail}, nil
+	return api.PingReply{
+		ID: e.Key, RoundTrip: e.Took, Hops: max(len(e.Trail)-1, 0), Path: e.Trail,
+	}, nil
 }

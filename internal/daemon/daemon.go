@@ -23,6 +23,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,16 +139,21 @@ func (d *daemon) makeNode() error {
 	d.parents = newAncestry(d.files.cfg.Link.Parents)
 	kept, secret, err := stored(d.store)
 	if err != nil {
-		return failf(ExitData, "data-dir: %v", err)
+		return d.damaged(err)
 	}
 	d.node, err = node.New(d.nodeConfig(kept, secret), d.files.who, rand.Reader)
 	if err != nil {
-		return failf(ExitData, "%v", err).
-			withHint("the data directory %s is damaged: restore it from a backup, "+
-				"or move it away and accept the tunnels again", d.files.cfg.Process.DataDir)
+		return d.damaged(err)
 	}
 	d.loop = newLoop(d)
 	return nil
+}
+
+func (d *daemon) damaged(err error) *Failure {
+	dir := d.files.cfg.Process.DataDir
+	return failf(ExitData, "data-dir: %s: %s", dir, strings.TrimPrefix(err.Error(), "disk: ")).
+		withHint("restore it from a backup, or move it away: addresses change then, and tunnels " +
+			"are agreed on again")
 }
 
 // nodeConfig is what the node is told about the configuration and about earlier runs.
@@ -189,7 +195,8 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
 	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
 	d.crew.start("reload", func() error { return d.followReloads(ctx) })
-	d.reloadTunnels(ctx)
+	_, err := d.reloadTunnels(ctx)
+	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
 	debug.FreeOSMemory() // what reading and checking the files took
 	_ = notify.Ready()   // without a service manager there is nobody to tell
@@ -199,7 +206,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.log.Info("stopping")
 	<-d.loop.ended
 	d.closeDoors()
-	err := d.host.close()
+	err = d.host.close()
 	d.crew.wait()
 	return errors.Join(d.crew.err(), err)
 }

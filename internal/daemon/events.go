@@ -54,7 +54,7 @@ func (b *logbook) event(e node.Event) {
 	add(e.Tunnel != ident.NodeID{}, "tunnel", e.Tunnel.String())
 	add(e.Addr.IsValid(), "address", e.Addr.String())
 	add(e.Text != "", "detail", e.Text)
-	b.LogAttrs(ctx, line.level, line.text, attrs...)
+	b.LogAttrs(ctx, line.level, line.text, attrs...) //nolint:sloglint // constants of the table
 }
 
 // report acts on the events of one call. It runs in the node's goroutine.

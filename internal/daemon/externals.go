@@ -58,7 +58,9 @@ func (g *gateway) rules(tun string, list []node.External) []nft.External {
 			continue
 		}
 		for _, t := range e.Targets {
-			rules = append(rules, nft.External{Tun: tun, Target: e.Addr, Proto: t.Proto, Port: t.Port})
+			rules = append(rules, nft.External{
+				Tun: tun, Target: e.Addr, Proto: t.Proto, Port: t.Port,
+			})
 		}
 	}
 	if len(rules) > nft.MaxExternals {

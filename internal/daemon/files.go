@@ -128,14 +128,16 @@ func keyFailure(key, path string, err error) *Failure {
 		return failf(ExitKey, "%s: there is no file %s", key, path).
 			withHint("make it with: mcc init --config-dir %s", filepath.Dir(path))
 	}
-	f := failf(ExitKey, "%s: %s: %v", key, path, err)
-	switch {
-	case errors.Is(err, disk.ErrExposed):
-		f.Message = key + ": " + strings.TrimPrefix(err.Error(), "disk: ")
-	case errors.Is(err, ident.ErrPassphrase):
-		return f.withHint("a daemon cannot be asked for a passphrase: store the node's key without")
+	if errors.Is(err, disk.ErrExposed) {
+		what, todo, _ := strings.Cut(strings.TrimPrefix(err.Error(), "disk: "), "; type: ")
+		return failf(ExitKey, "%s: %s", key, what).withHint("type: %s", todo)
 	}
-	return f
+	f := failf(ExitKey, "%s: %s: %v", key, path, err)
+	if errors.Is(err, ident.ErrPassphrase) {
+		return f.withHint("nobody can type a passphrase here: store the node's key without one")
+	}
+	return f.withHint("restore the file from a backup, or make a new one with: "+
+		"mcc init --config-dir %s", filepath.Dir(path))
 }
 
 func readSecret(path string) (*ident.Secret, error) {

@@ -156,7 +156,7 @@ func (d *daemon) openFilter() error {
 			withHint("run as root or give CAP_NET_ADMIN")
 	default:
 		d.host.lacks = append(d.host.lacks,
-			"the packet filter cannot be used, so tunnels to external devices do not work: "+err.Error())
+			"the packet filter cannot be used, so external devices cannot be reached: "+err.Error())
 	}
 	return nil
 }

@@ -69,7 +69,8 @@ func (o *outlet) use(path string) error {
 	var file *os.File
 	to := o.plain
 	if path != "" {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640) //nolint:gosec // as logs are
+		const flags, perm = os.O_WRONLY | os.O_APPEND | os.O_CREATE, 0o640
+		f, err := os.OpenFile(path, flags, perm)
 		if err != nil {
 			return fmt.Errorf("log-file: %w", err)
 		}
@@ -108,7 +109,7 @@ func (b *logbook) started(d *daemon) {
 
 // problem logs an error that the daemon survives. What follows from being stopped is none.
 func (b *logbook) problem(what string, err error) {
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errStopped) {
 		b.Warn("problem", "with", what, "error", err.Error())
 	}
 }

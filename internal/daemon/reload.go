@@ -27,9 +27,6 @@ func (d *daemon) followReloads(ctx context.Context) error {
 		d.applyConfig(ctx, now, next)
 		now = next
 		_, err = d.reloadTunnels(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		d.log.problem("reading the tunnels directory", err)
 		d.log.Info("configuration reloaded")
 	}
@@ -47,7 +44,8 @@ func (d *daemon) applyConfig(ctx context.Context, now, next *conf.Config) {
 			}
 		}
 		d.parents.set(list)
-		d.log.problem("changing parents", d.loop.apply(ctx, node.SetParents{Parents: forNode(list)}))
+		err := d.loop.apply(ctx, node.SetParents{Parents: forNode(list)})
+		d.log.problem("changing parents", err)
 		d.parents.lookAgain(0)
 	}
 	for _, f := range fixed {
@@ -70,7 +68,9 @@ var fixed = []struct {
 	{"parents-resolve-period", func(a, b *conf.Config) bool {
 		return a.Link.ParentsResolve == b.Link.ParentsResolve
 	}},
-	{"one of resolver.* or dns-*", func(a, b *conf.Config) bool { return a.Resolver == b.Resolver }},
+	{"one of resolver.* or dns-*", func(a, b *conf.Config) bool {
+		return a.Resolver == b.Resolver
+	}},
 	{"one of unix-*", func(a, b *conf.Config) bool { return a.Socket == b.Socket }},
 	{"tun-device-name, tun-device-mtu or firewall-chain-name", func(a, b *conf.Config) bool {
 		return a.Device == b.Device

@@ -103,7 +103,8 @@ func readTunnel(cfg *conf.Config, path string) (t node.ServerTunnel, err error) 
 		return t, fmt.Errorf("%s: private key %s: %w", path, f.PrivateKey, err)
 	}
 	if t.Secret.ID() != t.Cert.Key {
-		return t, fmt.Errorf("%s: %s and %s do not belong together", path, f.Certificate, f.PrivateKey)
+		return t, fmt.Errorf("%s: %s and %s do not belong together", path, f.Certificate,
+			f.PrivateKey)
 	}
 	return t, nil
 }

@@ -122,7 +122,8 @@ func (w *dirWatch) wait() bool {
 func (w *dirWatch) concerns(events []byte) bool {
 	for len(events) >= unix.SizeofInotifyEvent {
 		mask := binary.NativeEndian.Uint32(events[4:])
-		size := min(unix.SizeofInotifyEvent+int(binary.NativeEndian.Uint32(events[12:])), len(events))
+		length := int(binary.NativeEndian.Uint32(events[12:]))
+		size := min(unix.SizeofInotifyEvent+length, len(events))
 		name := strings.TrimRight(string(events[unix.SizeofInotifyEvent:size]), "\x00")
 		if mask&unix.IN_Q_OVERFLOW != 0 || name == filepath.Base(w.dir) ||
 			strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".txt") {
