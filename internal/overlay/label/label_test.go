@@ -179,29 +179,26 @@ func TestTheAllocatorAgreesWithATableOfEverything(t *testing.T) {
 
 func TestAReturnedLabelIsGivenOutNextWithOtherCheckBits(t *testing.T) {
 	a := label.NewAlloc(4, dice(9))
+	var held []wire.Label
 	for a.Len() < a.Cap() {
-		mustNew(t, a, 0)
+		held = append(held, mustNew(t, a, 0))
 	}
 	for n := range 500 {
-		now := time.Duration(n) * time.Millisecond
-		l := wire.Label(0)
-		for i := range wire.Label(1 << label.Bits) {
-			if a.Live(i) && a.Index(i) == uint32(n%a.Cap()+1) {
-				l = i
-				break
-			}
-		}
-		if n%7 == 3 && !a.Free(now, l) || n%7 != 3 && !a.Return(now, l) {
+		now := time.Duration(n) * label.Quarantine
+		l, rests := held[n%len(held)], n%7 == 3
+		if rests && !a.Free(now, l) || !rests && !a.Return(now, l) {
 			t.Fatalf("label %#x was not in use", l)
 		}
 		if a.Return(now, l) || a.Live(l) {
 			t.Fatalf("label %#x is still in use", l)
 		}
-		if n%7 == 3 {
+		if rests {
 			now += label.Quarantine
 		}
-		if next := mustNew(t, a, now); next == l || a.Index(next) != a.Index(l) {
+		next := mustNew(t, a, now)
+		if next == l || a.Index(next) != a.Index(l) {
 			t.Fatalf("%#x came after %#x", next, l)
 		}
+		held[n%len(held)] = next
 	}
 }
