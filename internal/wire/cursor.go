@@ -104,6 +104,27 @@ func (c *cursor) keys(field string, most int) []ident.NodeID {
 	return keys
 }
 
+// names reads a count byte and that many names, each behind a length of one byte. No names give
+// nil.
+func (c *cursor) names(field string) (list [][]byte) {
+	n := int(c.u8(field))
+	if n > MaxNames {
+		c.fail(field, ErrBadLength)
+	}
+	total := 0
+	for range n {
+		size := int(c.u8(field))
+		total += 1 + size
+		if c.err == nil && (size == 0 || size > MaxName || total > MaxNamesSize) {
+			c.fail(field, ErrBadLength)
+		}
+		if b := c.take(field, size); c.err == nil {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
 // sized reads a length of 2 bytes, which must lie between least and most, and that many
 // bytes.
 func (c *cursor) sized(field string, least, most int) []byte {

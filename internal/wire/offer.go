@@ -15,7 +15,9 @@ import "encoding/binary"
 //	|  expires, Unix seconds                                        |
 //	+---------------------------------------------------------------+
 //	|  sequence number                                              |
-//	+-------------------------------+-------------------------------+
+//	+---------------+---------------+-------------------------------+
+//	|   families    |  names (k)    |  k times: length 1, name ...  |
+//	+---------------+---------------+-------------------------------+
 //	|  length of certificate (c)    |  certificate (c) ...          |
 //	+-------------------------------+-------------------------------+
 //	|  length of network cert. (n)  |  network certificate (n)      |
@@ -25,17 +27,28 @@ import "encoding/binary"
 //	0       8     id of the offer
 //	8       4     expires, Unix seconds; 0 never
 //	12      4     sequence number of this version of the offer
-//	16      2     length of certificate, c, 1 to 320
-//	18      c     certificate of the server endpoint
-//	18+c    2     length of network certificate, n, 0 to 384
-//	20+c    n     certificate of the endpoint's network, if the peer may not have it
+//	16      1     families: bit 0 IPv4, bit 1 IPv6; the others zero, not both zero
+//	17      1     number of DNS names, k, 0 to 8
+//	18      s     k times a length of 1 byte, 1 to 63, and a name; s at most 400
+//	18+s    2     length of certificate, c, 1 to 320
+//	20+s    c     certificate of the server endpoint
+//	20+s+c  2     length of network certificate, n, 0 to 384
+//	22+s+c  n     certificate of the endpoint's network, if the peer may not have it
 type Offer struct {
-	ID      [8]byte // random, made once for an offer
-	Expires uint32  // Unix seconds; 0 never
-	Seq     uint32  // counts up with every change of the offer
-	Cert    []byte  // certificate of the server endpoint, 1 to MaxEndpointCert bytes
-	Network []byte  // network certificate, at most MaxNetworkCert bytes; may be empty
+	ID       [8]byte  // random, made once for an offer
+	Expires  uint32   // Unix seconds; 0 never
+	Seq      uint32   // counts up with every change of the offer
+	Families uint8    // FamilyIPv4 and FamilyIPv6: what the endpoint can be reached with
+	Names    [][]byte // DNS names, at most MaxNames, each 1 to MaxName bytes; not checked
+	Cert     []byte   // certificate of the server endpoint, 1 to MaxEndpointCert bytes
+	Network  []byte   // network certificate, at most MaxNetworkCert bytes; may be empty
 }
+
+// The bits of Offer.Families.
+const (
+	FamilyIPv4 = 1
+	FamilyIPv6 = 2
+)
 
 // Append appends the encoded body to dst. It panics when a field breaks its bound.
 func (o Offer) Append(dst []byte) []byte {
@@ -43,6 +56,15 @@ func (o Offer) Append(dst []byte) []byte {
 	dst = append(dst, o.ID[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, o.Expires)
 	dst = binary.BigEndian.AppendUint32(dst, o.Seq)
+	mustFit("names", len(o.Names), 0, MaxNames)
+	dst = append(dst, o.Families, byte(len(o.Names)))
+	total := 0
+	for _, name := range o.Names {
+		mustFit("name", len(name), 1, MaxName)
+		total += 1 + len(name)
+		mustFit("names", total, 0, MaxNamesSize)
+		dst = append(append(dst, byte(len(name))), name...)
+	}
 	dst = appendSized(dst, "certificate", o.Cert, MaxEndpointCert)
 	return appendSized(dst, "network certificate", o.Network, MaxNetworkCert)
 }
@@ -51,12 +73,17 @@ func (o Offer) Append(dst []byte) []byte {
 func ParseOffer(b []byte) (Offer, error) {
 	c := cursor{frame: "offer", b: b}
 	o := Offer{
-		ID:      c.id(),
-		Expires: c.u32("expires"),
-		Seq:     c.u32("sequence"),
-		Cert:    c.sized("certificate", 1, MaxEndpointCert),
-		Network: c.sized("network certificate", 0, MaxNetworkCert),
+		ID:       c.id(),
+		Expires:  c.u32("expires"),
+		Seq:      c.u32("sequence"),
+		Families: c.u8("families"),
 	}
+	if c.err == nil && (o.Families == 0 || o.Families > FamilyIPv4|FamilyIPv6) {
+		c.fail("families", ErrBadValue)
+	}
+	o.Names = c.names("names")
+	o.Cert = c.sized("certificate", 1, MaxEndpointCert)
+	o.Network = c.sized("network certificate", 0, MaxNetworkCert)
 	if err := c.end(); err != nil {
 		return Offer{}, err
 	}

@@ -132,7 +132,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 			Slots: slots(wire.MaxSlots),
 		}, wire.ParseSlotUnknown),
 		"offer": same(wire.Offer{
-			ID: id, Expires: math.MaxUint32, Seq: 5, Cert: endpoint, Network: network,
+			ID: id, Expires: math.MaxUint32, Seq: 5, Families: 3, Names: longNames(),
+			Cert: endpoint, Network: network,
 		}, wire.ParseOffer),
 		"accept": same(wire.Accept{
 			ID: id, Cert: endpoint, Node: node, Network: network,
@@ -259,4 +260,12 @@ func TestNoAnswerToAStrangerIsLongerThanItsQuestion(t *testing.T) {
 	if reset := (wire.Reset{}).Append(nil); len(reset) > wire.MinDataSize {
 		t.Errorf("a link frame of %d bytes may be answered with %d", wire.MinDataSize, len(reset))
 	}
+}
+
+// longNames fill what an offer may hold of names.
+func longNames() (list [][]byte) {
+	for range 6 {
+		list = append(list, bytes.Repeat([]byte{'n'}, wire.MaxName))
+	}
+	return append(list, bytes.Repeat([]byte{'n'}, wire.MaxNamesSize-6*(1+wire.MaxName)-1))
 }

@@ -56,6 +56,9 @@ const (
 	MaxPathBody     = 512     // end-to-end part of Path and PathOK
 	MaxTrail        = maxKeys // keys in the trail of a probe
 	MaxParents      = maxKeys // keys in a chain of parents
+	MaxNames        = 8       // DNS names in an offer
+	MaxName         = 63      // bytes of a DNS name
+	MaxNamesSize    = 400     // bytes of all names in an offer with their lengths
 	MaxSlots        = 255     // flow slots in one message
 )
 

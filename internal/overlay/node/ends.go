@@ -14,6 +14,7 @@ import (
 	"staex/internal/overlay/session"
 	"staex/internal/overlay/state"
 	"staex/internal/overlay/tunnel"
+	"staex/internal/wire"
 )
 
 // tunnelPrefix begins the name under which a tunnel's state is kept on disk.
@@ -119,20 +120,33 @@ func (n *Node) setServer(now clock.Reading, s ServerTunnel) error {
 	return nil
 }
 
+// fitting is as many of the names as an offer can hold.
+func fitting(names []string) (list []string) {
+	size := 0
+	for _, x := range names {
+		if size += 1 + len(x); size > wire.MaxNamesSize || len(list) == wire.MaxNames {
+			break
+		}
+		list = append(list, x)
+	}
+	return list
+}
+
 // fillServer copies what the files say and reports whether anything changed.
 func (n *Node) fillServer(t *tunnel.Tunnel, s ServerTunnel) bool {
-	names := slices.Clone(s.Cert.Names)
-	for _, x := range s.Names {
-		if !slices.Contains(names, x) {
-			names = append(names, x)
-		}
+	names := s.Names // the file is what a person edits; without names there, the certificate's
+	if len(names) == 0 {
+		names = s.Cert.Names
 	}
+	names = fitting(names)
 	cert := s.Cert.Append(nil)
 	same := bytes.Equal(t.LocalCert, cert) && t.Name == s.Name && t.External == s.External &&
 		slices.Equal(t.Names, names) && t.Static == s.Static
 	t.Name, t.LocalCert, t.External, t.Names, t.Static = s.Name, cert, s.External, names, s.Static
 	t.RemoteNode, t.Network, t.Targets = s.Cert.Peer, s.Cert.Network, s.Cert.Targets
 	t.Expires = s.Cert.NotAfter
+	external := t.External.IsValid() && !t.External.IsUnspecified()
+	t.No4, t.No6 = external && !t.External.Is4(), external && !t.External.Is6()
 	return !same
 }
 
@@ -184,6 +198,12 @@ func (n *Node) newEnd(now clock.Reading, t *tunnel.Tunnel) *tunnelEnd {
 	if lease, ok := n.leases.Lease(now.Up, t.RemoteKey); ok {
 		n.leases.Pin(t.RemoteKey)
 		end.leases = [2]netip.Addr{lease.V4, lease.V6}
+	}
+	if t.No4 {
+		end.leases[0] = netip.Addr{}
+	}
+	if t.No6 {
+		end.leases[1] = netip.Addr{}
 	}
 	n.ends[t.ID] = end
 	n.endOf[end.key] = end

@@ -83,7 +83,7 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	}
 	m := wire.Offer{
 		ID: t.Offer, Cert: t.LocalCert, Network: n.who.Network.Append(nil), Expires: t.Expires,
-		Seq: t.Seq,
+		Seq: t.Seq, Families: families(t), Names: nameBytes(t.Names),
 	}
 	n.sendMessage(now, c, wire.SessionOffer, m.Append(nil))
 }
@@ -128,6 +128,9 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		return err
 	}
 	cert, refused := n.checkOffer(o.Cert)
+	if refused == nil {
+		refused = checkNames(o.Names)
+	}
 	if refused != nil {
 		n.refuseOffer(now, c, o.ID, refused)
 		return nil
@@ -144,7 +147,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		return nil
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
-	t.Names, t.Static, t.Expires, t.RemoteKey = cert.Names, cert.Static, cert.NotAfter, cert.Key
+	t.Names, t.Static, t.Expires, t.RemoteKey = texts(o.Names), cert.Static, o.Expires, cert.Key
+	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
 	t.Name = nameOf(t)
 	if !known {
 		if refused := n.tunnels.Add(t); refused != nil {
@@ -167,6 +171,42 @@ func nameOf(t *tunnel.Tunnel) string {
 		return t.Names[0]
 	}
 	return t.ID.String()[:8]
+}
+
+// families says with which IP versions the server end can be reached.
+func families(t *tunnel.Tunnel) (f uint8) {
+	if !t.No4 {
+		f |= wire.FamilyIPv4
+	}
+	if !t.No6 {
+		f |= wire.FamilyIPv6
+	}
+	return f
+}
+
+func nameBytes(names []string) [][]byte {
+	list := make([][]byte, len(names))
+	for i, x := range names {
+		list[i] = []byte(x)
+	}
+	return list
+}
+
+func texts(names [][]byte) []string {
+	var list []string
+	for _, x := range names {
+		list = append(list, string(x))
+	}
+	return list
+}
+
+func checkNames(names [][]byte) error {
+	for _, x := range names {
+		if err := ident.CheckName(string(x)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkOffer checks that a trusted network signed the offer and that it is meant for us.

@@ -113,6 +113,14 @@ func (n *Node) Lease(now clock.Reading, id ident.NodeID) (pool.Lease, bool) {
 	}
 	l, ok := n.leases.Lease(now.Up, id)
 	n.leases.Touch(now.Up, id)
+	if t, mine := n.tunnels.ByRemoteKey(id); mine {
+		if t.No4 {
+			l.V4 = netip.Addr{}
+		}
+		if t.No6 {
+			l.V6 = netip.Addr{}
+		}
+	}
 	return l, ok
 }
 

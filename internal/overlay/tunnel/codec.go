@@ -26,7 +26,7 @@ const (
 // ErrTunnel is wrapped by every refusal of the bytes of a stored tunnel, and by Check.
 var ErrTunnel = errors.New("bad stored tunnel")
 
-// The bits of the flags byte.
+// The bits of the flags byte, all in use: another flag needs another version.
 const (
 	flagLocal = 1 << iota
 	flagDisabledHere
@@ -34,7 +34,8 @@ const (
 	flagPending
 	flagAuto
 	flagDeleted
-	flagsKnown = 1<<iota - 1
+	flagNo4
+	flagNo6
 )
 
 // Append writes the bytes by which the data directory keeps a tunnel behind dst. They hold the
@@ -98,6 +99,8 @@ func (t *Tunnel) flags() (f byte) {
 	put(flagPending, t.Pending)
 	put(flagAuto, t.Auto)
 	put(flagDeleted, t.Deleted)
+	put(flagNo4, t.No4)
+	put(flagNo6, t.No6)
 	return f
 }
 
@@ -170,6 +173,7 @@ func Decode(b []byte) (*Tunnel, error) {
 		Auto:          flags&flagAuto != 0,
 		Deleted:       flags&flagDeleted != 0,
 	}
+	t.No4, t.No6 = flags&flagNo4 != 0, flags&flagNo6 != 0
 	t.Expires = r.uint32()
 	copy(t.Offer[:], r.take(len(t.Offer)))
 	t.Seq = r.uint32()
@@ -190,8 +194,6 @@ func Decode(b []byte) (*Tunnel, error) {
 		return nil, fmt.Errorf("%w: %w", ErrTunnel, r.err)
 	case version != codecVersion:
 		return nil, fmt.Errorf("%w: version %d is unknown", ErrTunnel, version)
-	case flags&^flagsKnown != 0:
-		return nil, fmt.Errorf("%w: flags %#x are unknown", ErrTunnel, flags&^flagsKnown)
 	case len(r.rest) != 0:
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrTunnel, len(r.rest))
 	}

@@ -108,7 +108,6 @@ func TestATunnelOfEveryOtherLengthIsRefused(t *testing.T) {
 // Offsets in the encoding of bare.
 const (
 	versionAt = 0
-	flagsAt   = 2
 	idAt      = 3
 	addressAt = idAt + 3*32 + 8 + 4 + 8 + 4
 )
@@ -136,7 +135,6 @@ func badTunnels() map[string][]byte {
 	return map[string][]byte{
 		"version":             spoil(versionAt, 2),
 		"side":                spoil(1, 3),
-		"flags":               spoil(flagsAt, 64),
 		"a key that is none":  spoil(idAt, bytes.Repeat([]byte{0xff}, 32)...),
 		"no id":               spoil(idAt, make([]byte, 32)...),
 		"a bad remote key":    spoil(idAt+32, bytes.Repeat([]byte{0xff}, 32)...),

@@ -57,6 +57,8 @@ type Tunnel struct {
 	Targets []ident.Target
 	// External is where the server end sends the flows on to; the zero address means this machine.
 	External netip.Addr
+	// No4 and No6 say that the server end has no address of that family.
+	No4, No6 bool
 	// Names are the DNS names of the endpoint, lower case, without the network's.
 	Names []string
 	// Static is the fixed overlay address of the endpoint; zero means none.
