@@ -25,6 +25,8 @@ const (
 	largeTries = 2
 	// stableFactor is how many rejoin periods an earlier parent must stand before we go back.
 	stableFactor = 5
+	// standByWait is how long such a parent may take to answer.
+	standByWait = 3 * time.Second
 	// hello3First is the first wait for a sign that the parent took the third message.
 	hello3First = 300 * time.Millisecond
 	hello3Tries = 6
@@ -285,7 +287,7 @@ func (n *Node) parentConfirmed(now clock.Reading, l *link) {
 		n.keep(pinName(p.list[l.entry].Entry), l.peer[:])
 	}
 	if p.active != nil && p.active != l && l.entry < p.active.entry {
-		n.standBy(now, l)
+		n.standBy(now, l, 0)
 		return
 	}
 	n.activate(now, l)
@@ -311,14 +313,39 @@ func (n *Node) activate(now clock.Reading, l *link) {
 	n.attached(now, l)
 }
 
-// standBy waits until an earlier parent has proved stable before we go back to it.
-func (n *Node) standBy(now clock.Reading, l *link) {
-	t := newTimer(func(now clock.Reading, _ *Effects) {
-		if n.links.byID[l.id] == l && n.parents.active != l {
+// standBy goes back to an earlier parent once it has answered a question each rejoin period,
+// stableFactor times in a row: a way that comes and goes is not stable.
+func (n *Node) standBy(now clock.Reading, l *link, answers int) {
+	var asked time.Duration
+	check := newTimer(func(now clock.Reading, _ *Effects) {
+		switch {
+		case !n.standsBy(l):
+		case l.live.Heard() < asked:
+			n.standBy(now, l, 0)
+		case answers+1 < stableFactor:
+			n.standBy(now, l, answers+1)
+		default:
 			n.activate(now, l)
 		}
 	})
-	n.timers.arm(t, now.Up+stableFactor*n.cfg.Rejoin)
+	wait := min(standByWait, n.cfg.Rejoin)
+	ask := newTimer(func(now clock.Reading, out *Effects) {
+		if n.standsBy(l) {
+			asked = now.Up
+			n.question(now, l, out)
+			n.timers.arm(check, now.Up+wait)
+		}
+	})
+	next := n.cfg.Rejoin
+	if answers > 0 {
+		next -= wait
+	}
+	n.timers.arm(ask, now.Up+next+n.jitter(n.cfg.Rejoin/4))
+}
+
+// standsBy reports whether a link is up and is not the one to the active parent.
+func (n *Node) standsBy(l *link) bool {
+	return n.links.byID[l.id] == l && n.parents.active != l
 }
 
 // retire lets the goodbye leave and then ends a link that is no longer wanted.
