@@ -27,6 +27,10 @@ func shapes() []Scenario {
 			Story: "Sixteen nodes with two parents each; one dies and its children go around it.",
 		},
 		{
+			Name: "island", plot: island, Least: Counts{3000, 30, 40},
+			Story: "A torus loses its only way to the root; its ring lives on and finds back.",
+		},
+		{
 			Name: "tree", plot: tree, Large: true, Least: Counts{9000, 1003, 21},
 			Story: "A thousand nodes join in four generations, and two leaves talk.",
 		},
@@ -120,34 +124,39 @@ func circle(p *play) {
 	p.stream(c, "meter", 10*time.Second, 100)
 }
 
-func torus(p *play) {
+// grid is four times four hosts whose parents lie west and north of them, around the edges too.
+// The first has none; it is the root.
+func (p *play) grid() (at func(x, y int) *Host) {
 	const size = 4
-	grid := func(x, y int) string {
+	addr := func(x, y int) string {
 		return fmt.Sprintf("203.0.113.%d:9376", (y+size)%size*size+(x+size)%size+1)
 	}
-	name := func(x, y int) string { return fmt.Sprintf("node%d%d", x, y) }
-	var hosts []*Host
 	for y := range size {
 		for x := range size {
-			c := Config{Name: name(x, y), Addr: grid(x, y)}
-			west, north := grid(x-1, y), grid(x, y-1)
+			c := Config{Name: fmt.Sprintf("node%d%d", x, y), Addr: addr(x, y)}
+			west, north := addr(x-1, y), addr(x, y-1)
 			switch {
 			case x > 0:
 				c.Parents = []string{west, north}
 			case y > 0:
 				c.Parents = []string{north, west}
 			}
-			hosts = append(hosts, p.w.Add(c))
+			p.w.Add(c)
 		}
 	}
-	p.await("everybody is attached", 10*time.Second, attached(hosts...))
-	g, c := p.w.Host(name(3, 1)), p.w.Host(name(3, 3))
+	p.await("everybody is attached", 10*time.Second, attached(p.w.Hosts()...))
 	p.run(3 * time.Second)
+	return func(x, y int) *Host { return p.w.Host(fmt.Sprintf("node%d%d", x, y)) }
+}
+
+func torus(p *play) {
+	at := p.grid()
+	g, c := at(3, 1), at(3, 3)
 	p.tunnel("meter", g, c)
 	p.way(c, g)
 	p.look(c, "meter")
 	p.stream(c, "meter", 20*time.Second, 100)
-	between := p.w.Host(name(2, 1))
+	between := at(2, 1)
 	between.Kill()
 	took := p.asks(c, "meter", 3*time.Minute)
 	p.say("around %s after %v", between.Name, took)
@@ -156,6 +165,36 @@ func torus(p *play) {
 	p.run(10 * time.Minute)
 	p.stream(c, "meter", 20*time.Second, 100)
 	p.way(c, g)
+}
+
+func island(p *play) {
+	at := p.grid()
+	root, g, c := at(0, 0), at(1, 2), at(2, 3)
+	p.tunnel("meter", g, c)
+	p.tunnel("gate", root, c)
+	p.say("the only way to the root dies; a ring of parents remains without one")
+	at(0, 1).Kill()
+	p.run(5 * time.Minute)
+	before := p.w.Frames
+	p.stream(c, "meter", 20*time.Second, 100)
+	p.way(c, g)
+	if done := p.ask(c, "gate"); p.w.Until(30*time.Second, done) {
+		p.fail("the island reached the root")
+	}
+	p.run(10 * time.Minute)
+	p.say("ten quiet minutes on the island took %d frames", p.w.Frames-before)
+	if p.w.Frames-before > 2000 {
+		p.fail("ten quiet minutes on the island took %d frames", p.w.Frames-before)
+	}
+	at(0, 1).Start()
+	took := p.asks(c, "gate", 10*time.Minute)
+	p.say("the root answers %v after the way is back", took)
+	p.run(10 * time.Minute)
+	p.stream(c, "meter", 10*time.Second, 100)
+	p.stream(c, "gate", 10*time.Second, 100)
+	if n := p.knows(root); n != 16 {
+		p.fail("the root knows %d nodes", n)
+	}
 }
 
 func tree(p *play) {

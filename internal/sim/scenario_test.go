@@ -78,6 +78,33 @@ func TestARunThatReachesTooLittleIsNotWell(t *testing.T) {
 	}
 }
 
+func TestAnEarlierParentThatComesAndGoesIsNotTakenBack(t *testing.T) {
+	p := &play{w: New(1), res: &Result{}}
+	first, second, g, c := p.pair()
+	cut := func(on bool) {
+		for _, h := range []*Host{g, c} {
+			if p.w.Heal(first.Name, h.Name); on {
+				p.w.Cut(first.Name, h.Name)
+			}
+		}
+	}
+	first.Kill()
+	p.run(3 * time.Minute)
+	first.Start()
+	for i := range 24 {
+		if !hangsOn(second, g, c)() {
+			t.Fatalf("%v: somebody went back to a parent that comes and goes", p.w.Now)
+		}
+		cut(i%2 == 1)
+		p.run(20 * time.Second)
+	}
+	cut(false)
+	p.await("both are back at the first parent", 15*time.Minute, hangsOn(first, g, c))
+	for _, text := range append(p.res.Failed, p.w.Wrong()...) {
+		t.Error(text)
+	}
+}
+
 // frame is a data frame with a label, a counter and an end.
 func frame(typ uint8, label wire.Label, counter uint32, end byte) []byte {
 	h := wire.DataHeader{Type: typ, Epoch: session.Epoch(1), Label: label, Counter: counter}
