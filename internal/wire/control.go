@@ -18,6 +18,12 @@ const (
 	ControlUp      = 9 // Up
 
 	ControlGrant = 10 // Grant
+
+	ControlHeads  = 20 // Heads
+	ControlHead   = 21 // Head
+	ControlPrints = 22 // Prints
+	ControlResign = 23 // Resign
+	ControlTime   = 24 // Time
 )
 
 // Sizes of control packets in bytes.

@@ -155,6 +155,15 @@ func (c *cursor) rest(field string, least, most int) []byte {
 	return c.take(field, len(c.b))
 }
 
+// units returns all bytes that remain, which must be between least and most units of size
+// bytes each.
+func (c *cursor) units(field string, size, least, most int) []byte {
+	if c.err == nil && len(c.b)%size != 0 {
+		c.fail(field, ErrShort)
+	}
+	return c.rest(field, least*size, most*size)
+}
+
 // slots reads all bytes that remain as flow slots. The last value means no slot.
 func (c *cursor) slots(field string) []uint8 {
 	slots := c.rest(field, 1, MaxSlots)

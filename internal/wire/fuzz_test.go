@@ -96,3 +96,8 @@ func FuzzClose(f *testing.F)          { fuzzType(f, "Close") }
 func FuzzHello(f *testing.F)          { fuzzType(f, "Hello") }
 func FuzzLinkPayload(f *testing.F)    { fuzzType(f, "LinkPayload") }
 func FuzzXKPayload(f *testing.F)      { fuzzType(f, "XKPayload") }
+func FuzzHeads(f *testing.F)          { fuzzType(f, "Heads") }
+func FuzzHead(f *testing.F)           { fuzzType(f, "Head") }
+func FuzzPrints(f *testing.F)         { fuzzType(f, "Prints") }
+func FuzzResign(f *testing.F)         { fuzzType(f, "Resign") }
+func FuzzTime(f *testing.F)           { fuzzType(f, "Time") }

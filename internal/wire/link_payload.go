@@ -19,7 +19,9 @@ import (
 //	|  ... size     |  length of node cert. (d)     |  node (d) ... |
 //	+---------------+-------------------------------+---------------+
 //	|  length of network cert. (n)  |  network certificate (n)      |
-//	+---------------+---------------+-------------------------------+
+//	+-------------------------------+-------------------------------+
+//	|  number of the newest revocation list                         |
+//	+---------------+-----------------------------------------------+
 //	|  keys (k)     |  keys of the parents (32 k), nearest first    |
 //	+---------------+-----------------------------------------------+
 //
@@ -31,14 +33,16 @@ import (
 //	7       d     node certificate
 //	7+d     2     length of network certificate, n, 0 to 384
 //	9+d     n     network certificate
-//	9+d+n   1     number of parents, k, 0 to 16
-//	10+d+n  32 k  keys of the parents, nearest first
+//	9+d+n   4     number of the newest revocation list of the sender's network; 0: none
+//	13+d+n  1     number of parents, k, 0 to 16
+//	14+d+n  32 k  keys of the parents, nearest first
 type LinkPayload struct {
 	Flags       uint8          // sent as 0; bits that are not known are ignored
 	KeepAlive   uint16         // period of the sender's keep-alives in seconds
 	Size        uint16         // largest UDP payload in bytes proven to arrive
 	NodeCert    []byte         // at most MaxNodeCert bytes; may be empty
 	NetworkCert []byte         // at most MaxNetworkCert bytes; may be empty
+	Head        uint32         // newest revocation list of the sender's network; 0: none
 	Parents     []ident.NodeID // chain above the sender, at most MaxParents; a copy
 }
 
@@ -49,6 +53,7 @@ func (p LinkPayload) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, p.Size)
 	dst = appendSized(dst, "node certificate", p.NodeCert, MaxNodeCert)
 	dst = appendSized(dst, "network certificate", p.NetworkCert, MaxNetworkCert)
+	dst = binary.BigEndian.AppendUint32(dst, p.Head)
 	return appendKeys(dst, "parents", p.Parents)
 }
 
@@ -61,6 +66,7 @@ func ParseLinkPayload(b []byte) (LinkPayload, error) {
 		Size:        c.u16("size"),
 		NodeCert:    c.sized("node certificate", 0, MaxNodeCert),
 		NetworkCert: c.sized("network certificate", 0, MaxNetworkCert),
+		Head:        c.u32("head"),
 		Parents:     c.keys("parents", MaxParents),
 	}
 	if err := c.end(); err != nil {

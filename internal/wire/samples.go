@@ -206,15 +206,18 @@ func payloads() []Frame {
 	return []Frame{
 		with(Frame{
 			Name: "link-payload", Go: "LinkPayload", Layer: LayerHandshake,
-			Page: "link-payload", Min: 10,
-			Max: 10 + MaxNodeCert + MaxNetworkCert + MaxParents*KeySize,
+			Page: "link-payload", Min: 14,
+			Max: 14 + MaxNodeCert + MaxNetworkCert + MaxParents*KeySize,
 		}, LinkPayload{
 			KeepAlive: 30, Size: 1200, NodeCert: pattern(0x10, 24),
-			NetworkCert: pattern(0x40, 12), Parents: []ident.NodeID{patternKey(0x20)},
+			NetworkCert: pattern(0x40, 12), Head: 7, Parents: []ident.NodeID{patternKey(0x20)},
 		}, ParseLinkPayload),
 		with(Frame{
 			Name: "xk-payload", Go: "XKPayload", Layer: LayerHandshake,
-			Page: "xk-payload", Min: 5, Max: 5 + MaxNodeCert + MaxNetworkCert,
-		}, XKPayload{FlagAES, pattern(0x10, 24), pattern(0x40, 12)}, ParseXKPayload),
+			Page: "xk-payload", Min: 17, Max: 17 + MaxNodeCert + MaxNetworkCert,
+		}, XKPayload{
+			FlagAES, pattern(0x10, 24), pattern(0x40, 12),
+			ident.NetworkHash(pattern(0x60, 8)), 7,
+		}, ParseXKPayload),
 	}
 }

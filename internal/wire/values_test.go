@@ -38,6 +38,17 @@ func slots(n int) []byte {
 	return b
 }
 
+func headStates(n int) []wire.HeadState {
+	list := make([]wire.HeadState, n)
+	for i := range list {
+		list[i] = wire.HeadState{
+			Network: ident.NetworkHash(run(byte(i), 8)), Number: uint32(i), Digest: id,
+			Moment: math.MaxUint32,
+		}
+	}
+	return list
+}
+
 type appender interface{ Append(dst []byte) []byte }
 
 // same encodes and parses v, which must come back whole, after what dst held before.
@@ -148,11 +159,22 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"hello":     same(wire.Hello{Node: node, Network: network}, wire.ParseHello),
 		"link-payload": same(wire.LinkPayload{
 			Flags: 255, KeepAlive: 1200, Size: 1452, NodeCert: node, NetworkCert: network,
-			Parents: keys(wire.MaxParents),
+			Head: math.MaxUint32, Parents: keys(wire.MaxParents),
 		}, wire.ParseLinkPayload),
 		"xk-payload": same(wire.XKPayload{
 			Flags: wire.FlagAES, NodeCert: node, NetworkCert: network,
+			Network: ident.NetworkHash(id), Head: math.MaxUint32,
 		}, wire.ParseXKPayload),
+		"heads": same(wire.Heads{States: headStates(wire.MaxHeads)}, wire.ParseHeads),
+		"head": same(wire.Head{
+			Since: math.MaxUint32, Lacking: math.MaxUint32, Head: run(9, wire.MaxHead),
+			Prints: run(1, wire.MaxHeadPrints*wire.PrintSize),
+		}, wire.ParseHead),
+		"prints": same(wire.Prints{
+			Prints: run(1, wire.MaxPrints*wire.PrintSize),
+		}, wire.ParsePrints),
+		"resign": same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
+		"time":   same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
 	}
 	for _, f := range wire.Frames {
 		t.Run(f.Name, func(t *testing.T) {
@@ -219,6 +241,14 @@ func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
 		"hello node":          wire.Hello{Node: long},
 		"link-payload":        wire.LinkPayload{Parents: keys(17)},
 		"xk-payload":          wire.XKPayload{NetworkCert: long},
+		"heads none":          wire.Heads{},
+		"heads many":          wire.Heads{States: headStates(wire.MaxHeads + 1)},
+		"head empty":          wire.Head{},
+		"head prints":         wire.Head{Head: id[:], Prints: long},
+		"prints none":         wire.Prints{},
+		"prints many":         wire.Prints{Prints: long},
+		"resign none":         wire.Resign{},
+		"time long":           wire.Time{Statement: long},
 	}
 	for name, v := range values {
 		t.Run(name, func(t *testing.T) {

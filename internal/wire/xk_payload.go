@@ -2,6 +2,12 @@
 
 package wire
 
+import (
+	"encoding/binary"
+
+	"staex/internal/ident"
+)
+
 // FlagAES in the Flags of an XKPayload says that the sender has instructions for AES-GCM.
 const FlagAES = 1 << 0
 
@@ -15,6 +21,11 @@ const FlagAES = 1 << 0
 //	+---------------+-------------------------------+---------------+
 //	|  length of network cert. (n)  |  network certificate (n)      |
 //	+-------------------------------+-------------------------------+
+//	|  hash of the sender's network (8)                             |
+//	|                                                               |
+//	+---------------------------------------------------------------+
+//	|  number of its newest revocation list                         |
+//	+---------------------------------------------------------------+
 //
 //	offset  size  field
 //	0       1     flags: bit 0 AES-GCM
@@ -22,17 +33,23 @@ const FlagAES = 1 << 0
 //	3       d     node certificate
 //	3+d     2     length of network certificate, n, 0 to 384
 //	5+d     n     network certificate
+//	5+d+n   8     hash of the sender's network
+//	13+d+n  4     number of the newest revocation list of that network; 0: none
 type XKPayload struct {
 	Flags       uint8  // FlagAES or 0; bits that are not known are ignored
 	NodeCert    []byte // at most MaxNodeCert bytes; empty between endpoints
 	NetworkCert []byte // at most MaxNetworkCert bytes; empty between endpoints
+	Network     ident.NetworkHash
+	Head        uint32 // number of Network's newest revocation list; 0: none
 }
 
 // Append appends the encoded payload to dst. It panics when a field breaks its bound.
 func (p XKPayload) Append(dst []byte) []byte {
 	dst = append(dst, p.Flags)
 	dst = appendSized(dst, "node certificate", p.NodeCert, MaxNodeCert)
-	return appendSized(dst, "network certificate", p.NetworkCert, MaxNetworkCert)
+	dst = appendSized(dst, "network certificate", p.NetworkCert, MaxNetworkCert)
+	dst = append(dst, p.Network[:]...)
+	return binary.BigEndian.AppendUint32(dst, p.Head)
 }
 
 // ParseXKPayload reads a whole payload. It does not look into the certificates.
@@ -43,6 +60,8 @@ func ParseXKPayload(b []byte) (XKPayload, error) {
 		NodeCert:    c.sized("node certificate", 0, MaxNodeCert),
 		NetworkCert: c.sized("network certificate", 0, MaxNetworkCert),
 	}
+	copy(p.Network[:], c.take("network", len(p.Network)))
+	p.Head = c.u32("head")
 	if err := c.end(); err != nil {
 		return XKPayload{}, err
 	}
