@@ -105,17 +105,13 @@ func (p *play) fail(format string, args ...any) {
 func (p *play) run(d time.Duration) { p.w.Run(d) }
 
 // await lets time pass until cond holds, and fails after d. It looks every tenth of a second.
-func (p *play) await(what string, d time.Duration, cond func() bool) bool {
-	for end := p.w.Now + d; p.w.Now < end; p.w.Run(100 * time.Millisecond) {
-		if cond() {
-			return true
+func (p *play) await(what string, d time.Duration, cond func() bool) {
+	for end := p.w.Now + d; !cond(); p.w.Run(100 * time.Millisecond) {
+		if p.w.Now >= end {
+			p.fail("not within %v: %s", d, what)
+			return
 		}
 	}
-	if !cond() {
-		p.fail("not within %v: %s", d, what)
-		return false
-	}
-	return true
 }
 
 // host adds a host; parents are names of hosts that are there already.
@@ -280,21 +276,21 @@ func (p *play) names(keys []ident.NodeID) []string {
 
 // look asks one question and tells what each link on its way shows to whoever listens there.
 func (p *play) look(c *Host, name string) {
-	const secret = "the valve of pump 7 is open"
+	const marker = "the valve of pump 7 is open"
 	addr, ok := c.Address(name)
 	if !ok {
 		p.fail("%s does not know %q", c.Name, name)
 		return
 	}
-	p.w.Watch([]byte(secret))
-	p.say("%s sends %q to %s:", c.Name, secret, name)
+	p.w.Watch([]byte(marker))
+	p.say("%s sends %q to %s:", c.Name, marker, name)
 	p.w.audit.eye = func(s sight) {
 		if wire.PeekType(s.frame) != wire.TypeData {
 			return
 		}
 		p.w.logf("    %-12s > %-12s %s", s.from, s.to, describeFrame(s.frame))
 	}
-	c.SendIP(UDP(addrPort(c.Own(), 6000), addrPort(addr, service), []byte(secret)))
+	c.SendIP(UDP(addrPort(c.Own(), 6000), addrPort(addr, service), []byte(marker)))
 	p.run(2 * time.Second)
 	p.w.audit.eye = nil
 }

@@ -159,7 +159,7 @@ func rootRestart(p *play) {
 		clients = append(clients, c)
 		p.await("both are attached", 10*time.Second, attached(g, c))
 		p.run(time.Second)
-		p.tunnel(meter(i), g, c)
+		p.tunnel(meterName(i), g, c)
 	}
 	p.streams(clients, 10*time.Second)
 	root.Kill()
@@ -171,7 +171,7 @@ func rootRestart(p *play) {
 		for i, ok := range p.streams(clients, time.Second) {
 			if ok > 0 && !back[i] {
 				back[i] = true
-				p.say("%s is back after %v", meter(i), p.w.Now-restarted)
+				p.say("%s is back after %v", meterName(i), p.w.Now-restarted)
 			}
 		}
 	}
@@ -180,12 +180,12 @@ func rootRestart(p *play) {
 	}
 	for i, ok := range p.streams(clients, 20*time.Second) {
 		if ok < 20 {
-			p.fail("%s answered %d of 20 questions after the restart", meter(i), ok)
+			p.fail("%s answered %d of 20 questions after the restart", meterName(i), ok)
 		}
 	}
 }
 
-func meter(i int) string { return fmt.Sprint("meter", i) }
+func meterName(i int) string { return fmt.Sprint("meter", i) }
 
 // streams lets every client ask its own meter once a second and counts the answers of each.
 func (p *play) streams(clients []*Host, d time.Duration) []int {
@@ -193,7 +193,7 @@ func (p *play) streams(clients []*Host, d time.Duration) []int {
 	for range int(d / time.Second) {
 		open := make([]func() bool, len(clients))
 		for i, c := range clients {
-			open[i] = p.ask(c, meter(i))
+			open[i] = p.ask(c, meterName(i))
 		}
 		p.run(time.Second)
 		for i, done := range open {

@@ -74,7 +74,8 @@ func (s Scenario) missed(c Counts) []string {
 		what       string
 		has, least int
 	}{
-		{"frames", c.Frames, s.Least.Frames}, {"changes", c.Changes, s.Least.Changes},
+		{"frames", c.Frames, s.Least.Frames},
+		{"changes", c.Changes, s.Least.Changes},
 		{"answers", c.Answers, s.Least.Answers},
 	} {
 		if x.has < x.least {

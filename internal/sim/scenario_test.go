@@ -177,7 +177,8 @@ func TestEveryKindOfNATMapsAndFiltersAsItsNameSays(t *testing.T) {
 			from netip.AddrPort
 			want bool
 		}{{peer, true}, {port, c.fromPort}, {other, c.fromOther}} {
-			if to, ok := nat.inward(time.Second, x.from, out.Port()); ok != x.want || ok && to != in {
+			to, ok := nat.inward(time.Second, x.from, out.Port())
+			if ok != x.want || ok && to != in {
 				t.Errorf("%v: from %v to %v, %v", c.filter, x.from, to, ok)
 			}
 		}
