@@ -5,8 +5,8 @@
 package state
 
 import (
-	"bytes"
 	"fmt"
+	"math"
 	"slices"
 
 	"staex/internal/ident"
@@ -45,12 +45,14 @@ type Limits struct {
 	PerNetwork map[ident.NetworkHash]int // rows of one network; those not named are not bounded
 }
 
-// Row is one record and the link that leads to its key. Encoded are the signed bytes, which must
-// not be changed.
+// Row is one record and the link that leads to its key. Encoded are the signed bytes and Cert the
+// certificate that came with them; both are nil, and Sig and Tags empty, when the log has no room
+// for them or lost them.
 type Row struct {
 	Record
 	Via     Via
 	Encoded []byte
+	Cert    []byte
 }
 
 // Change is what Put did with a record. Zero is not a change.
@@ -113,37 +115,55 @@ func (c Change) Changed() bool { return c == Added || c == Moved || c == Updated
 //	    └── via 0 ── own record, own endpoints
 //
 // Invariants: every row but those directly below this node has its parent in the table, in the
-// same branch; there is no cycle; no row is deeper than MaxDepth. A Table is for one goroutine.
+// same branch; there is no cycle; no row is deeper than MaxDepth. A row costs about 50 bytes beside
+// its key; what was signed lies in a Log. A Table is for one goroutine.
 type Table struct {
 	self     ident.NodeID
+	parent   ident.NodeID // that our own record names
 	limits   Limits
-	rows     map[ident.NodeID]*entry
-	branches map[Via]*branch // one for each link that was mentioned and not removed
-	networks map[ident.NetworkHash]int
+	store    *rowStore
+	order    order
+	journal  journal
+	branches map[Via]rowID // one for each link that was mentioned and not removed
+	roots    []*branch     // by the number in their id; nil: spare
+	spare    []rowID
+	networks networkBook
 	sum      digest
-	sorted   []*entry // all rows in key order; nil when it must be made again
 }
 
-// New makes an empty table for the node with key self.
+// New makes an empty table for the node with key self. It keeps WholeRecords records in memory;
+// see KeepIn.
 func New(self ident.NodeID, limits Limits) *Table {
-	if limits.Rows <= 0 {
+	if limits.Rows <= 0 || limits.Rows > int(rootBit) {
 		limits.Rows = DefaultRows
 	}
 	if limits.PerVia <= 0 {
 		limits.PerVia = ChildRows
 	}
-	return &Table{
+	t := &Table{
 		self:     self,
 		limits:   limits,
-		rows:     make(map[ident.NodeID]*entry),
-		branches: map[Via]*branch{Self: newBranch(Self, 0)},
-		networks: make(map[ident.NetworkHash]int),
-		sum:      newDigest([32]byte{}),
+		store:    &rowStore{free: noRow},
+		journal:  newJournal(NewMemory(WholeRecords)),
+		branches: map[Via]rowID{},
+		networks: networkBook{number: map[ident.NetworkHash]uint16{}},
 	}
+	t.order.store = t.store
+	t.branch(Self)
+	return t
+}
+
+// KeepIn gives an empty table the log for its signed bytes. Later it panics: what the rows point
+// to would be lost.
+func (t *Table) KeepIn(log Log) {
+	if t.store.used > 0 {
+		panic("state: the log of a table in use was changed")
+	}
+	t.journal = newJournal(log)
 }
 
 // String says how large the table is.
-func (t *Table) String() string { return fmt.Sprintf("table of %d rows", len(t.rows)) }
+func (t *Table) String() string { return fmt.Sprintf("table of %d rows", t.Len()) }
 
 // Self is the key of the node whose table this is.
 func (t *Table) Self() ident.NodeID { return t.self }
@@ -151,57 +171,59 @@ func (t *Table) Self() ident.NodeID { return t.self }
 // SetQuota bounds the rows of one link from now on; what is there already stays.
 func (t *Table) SetQuota(via Via, rows int) {
 	if via != Self {
-		t.branch(via).quota = rows
+		t.branch(via).quota = int32(min(rows, math.MaxInt32))
 	}
 }
 
-func (t *Table) branch(via Via) *branch {
-	b, ok := t.branches[via]
-	if !ok {
-		b = newBranch(via, t.limits.PerVia)
-		t.branches[via] = b
-	}
-	return b
+// Put is Admit without a certificate.
+func (t *Table) Put(rec *Record, encoded []byte, from From) Change {
+	return t.Admit(rec, encoded, nil, from)
 }
 
-// Put offers a record to the table. The caller has verified the signature, and that the key
-// belongs to an admitted network. encoded must be the bytes that rec was decoded from, or nil;
-// the table keeps a copy. A record that does not decode is a mistake of the caller and panics.
+// Admit offers a record to the table, with the certificate that is to be passed on with it; an
+// empty one leaves that of the row as it is. The caller has verified the signature, and that the
+// key belongs to an admitted network. encoded must be the bytes that rec was decoded from, or nil;
+// the table keeps copies. A record that does not decode is a mistake of the caller and panics.
 //
 // Who may say what: this node speaks of itself and of endpoints that it hosts; a neighbour speaks
 // of itself, with this node as parent, and of keys whose parent is the neighbour or below it.
 // A newer sequence number wins. The same record from a neighbour's new link moves its branch there.
-func (t *Table) Put(rec *Record, encoded []byte, from From) Change {
+func (t *Table) Admit(rec *Record, encoded, cert []byte, from From) Change {
 	if len(encoded) == 0 {
 		encoded = rec.Append(nil)
 	}
 	if _, err := parseRecord(encoded); err != nil {
 		panic("state: put of a record that does not decode: " + err.Error())
 	}
-	old := t.rows[rec.Key]
+	old, known := t.order.get(&rec.Key)
 	home, refused := t.home(rec, from)
-	if old != nil {
-		if c := compareAge(rec, encoded, old); c == Same && t.newLink(old, home, from) {
-			return t.move(old, home, from)
-		} else if c != Updated {
+	if known {
+		switch c := t.compareAge(rec, encoded, cert, old); {
+		case c == Same && t.newLink(old, home, refused, from):
+			return t.move(old, home)
+		case c != Updated:
 			return c
 		}
 	}
 	if refused != 0 {
 		return refused
 	}
-	if old == nil {
-		return t.insert(rec, encoded, home, from)
+	if !known {
+		return t.insert(rec, encoded, cert, home, from)
 	}
-	return t.replace(rec, encoded, old, home, from)
+	return t.replace(rec, encoded, cert, old, home)
 }
 
 // compareAge says whether a record is newer than the row of the same key: Updated, Same or Stale.
-func compareAge(rec *Record, encoded []byte, old *entry) Change {
-	switch seq := seqOf(old.encoded); {
-	case rec.Seq > seq:
+// The bytes of a row that the log had no room for are offered to it again.
+func (t *Table) compareAge(rec *Record, encoded, cert []byte, old rowID) Change {
+	switch r := t.store.at(old); {
+	case rec.Seq > r.seqNumber():
 		return Updated
-	case rec.Seq == seq && bytes.Equal(encoded, old.encoded):
+	case rec.Seq == r.seqNumber() && r.sum == sumOf(encoded):
+		if r.offset == noEntry {
+			t.journal.write(r, encoded, cert)
+		}
 		return Same
 	default:
 		return Stale
@@ -209,132 +231,145 @@ func compareAge(rec *Record, encoded []byte, old *entry) Change {
 }
 
 // newLink reports whether a known record of a neighbour came through another link than before.
-func (t *Table) newLink(old, home *entry, from From) bool {
-	return home != nil && home.branch != nil && old.parent != home && from.Via != Self
+func (t *Table) newLink(old, home rowID, refused Change, from From) bool {
+	return refused == 0 && isRoot(home) && t.store.at(old).parent != home && from.Via != Self
 }
 
 // home finds the place below which a record belongs, or why the sender may not put it there.
-func (t *Table) home(rec *Record, from From) (*entry, Change) {
+func (t *Table) home(rec *Record, from From) (rowID, Change) {
 	switch {
 	case rec.Key == t.self && from.Via != Self:
-		return nil, Loop
+		return noRow, Loop
 	case rec.Key == t.self, from.Via == Self && rec.Kind != Node && rec.Parent == t.self:
-		return &t.branch(Self).root, 0
+		return t.branch(Self).id, 0
 	case from.Via == Self:
-		return nil, BadParent
+		return noRow, BadParent
 	case rec.Parent == t.self && rec.Key == from.Neighbour && rec.Kind == Node:
-		return &t.branch(from.Via).root, 0
+		return t.branch(from.Via).id, 0
 	}
-	parent, ok := t.rows[rec.Parent]
-	if !ok || rec.Parent == t.self || parent.kind() != Node {
-		return nil, BadParent
+	parent, ok := t.order.get(&rec.Parent)
+	if !ok || rec.Parent == t.self || t.store.at(parent).kind != Node {
+		return noRow, BadParent
 	}
-	b, depth := parent.climb()
+	b, depth := t.climb(parent)
 	if b.via != from.Via || depth >= MaxDepth {
-		return nil, BadParent
+		return noRow, BadParent
 	}
 	return parent, 0
 }
 
 // insert adds the first record of a key.
-func (t *Table) insert(rec *Record, encoded []byte, home *entry, from From) Change {
+func (t *Table) insert(rec *Record, encoded, cert []byte, home rowID, from From) Change {
 	b := t.branch(from.Via)
-	if len(t.rows) >= t.limits.Rows || b.rows >= b.quota || !t.networkHasRoom(rec.Network) {
+	if t.store.count >= t.limits.Rows || b.rows >= b.quota || !t.networkHasRoom(rec.Network) {
 		return Quota
 	}
-	e := &entry{key: rec.Key, encoded: bytes.Clone(encoded)}
-	e.attach(home)
-	t.rows[e.key] = e
-	t.networks[rec.Network]++
+	id := t.store.alloc()
+	r := t.store.at(id)
+	*r = row{key: rec.Key, child: noRow, offset: noEntry}
+	t.attach(id, home)
+	t.fill(r, rec, encoded, cert)
+	t.order.insert(id)
 	b.rows++
-	b.sum.add(e)
-	t.sum.add(e)
-	t.sorted = nil
+	b.sum.add(r)
+	t.sum.add(r)
 	return Added
+}
+
+// fill writes what a record says into its row.
+func (t *Table) fill(r *row, rec *Record, encoded, cert []byte) {
+	r.kind, r.sum, r.network = rec.Kind, sumOf(encoded), t.networks.add(rec.Network)
+	r.setSeq(rec.Seq)
+	if rec.Key == t.self {
+		t.parent = rec.Parent
+	}
+	t.journal.write(r, encoded, cert)
+	t.journal.sweep(t.store)
 }
 
 func (t *Table) networkHasRoom(n ident.NetworkHash) bool {
 	limit, bounded := t.limits.PerNetwork[n]
-	return !bounded || t.networks[n] < limit
+	return t.networks.hasRoom(n) && (!bounded || t.networks.rows(n) < limit)
 }
 
 // replace puts a newer record into the row of its key.
-func (t *Table) replace(rec *Record, encoded []byte, old, home *entry, from From) Change {
-	if rec.Kind != Node && old.child != nil {
+func (t *Table) replace(rec *Record, encoded, cert []byte, old, home rowID) Change {
+	r := t.store.at(old)
+	if rec.Kind != Node && r.child != noRow {
 		return BadParent
 	}
-	if rec.Network != old.network() && !t.networkHasRoom(rec.Network) {
+	if rec.Network != t.networks.list[r.network].hash && !t.networkHasRoom(rec.Network) {
 		return Quota
 	}
 	change := Updated
-	if home != old.parent {
-		if change = t.move(old, home, from); !change.Changed() {
+	if home != r.parent {
+		if change = t.move(old, home); !change.Changed() {
 			return change
 		}
 	}
-	b, _ := old.climb()
-	b.sum.remove(old)
-	t.sum.remove(old)
-	t.forgetNetwork(old.network())
-	old.encoded = bytes.Clone(encoded)
-	t.networks[rec.Network]++
-	b.sum.add(old)
-	t.sum.add(old)
+	if len(cert) == 0 {
+		_, _, cert = t.journal.read(r)
+	}
+	b, _ := t.climb(old)
+	b.sum.remove(r)
+	t.sum.remove(r)
+	t.networks.remove(r.network)
+	t.fill(r, rec, encoded, cert)
+	b.sum.add(r)
+	t.sum.add(r)
 	return change
 }
 
-func (t *Table) forgetNetwork(n ident.NetworkHash) {
-	if t.networks[n]--; t.networks[n] == 0 {
-		delete(t.networks, n)
-	}
-}
-
 // move hangs a row, with all below it, under another place.
-func (t *Table) move(e, home *entry, from From) Change {
-	if home.below(e) {
+func (t *Table) move(id, home rowID) Change {
+	if t.below(home, id) {
 		return Loop
 	}
-	source, _ := e.climb()
-	target, depth := home.climb()
-	rows, height := e.measure()
+	source, _ := t.climb(id)
+	target, depth := t.climb(home)
+	rows, height := t.measure(id)
 	if depth+height > MaxDepth {
 		return BadParent
 	}
-	if source != target && target.rows+rows > target.quota {
+	if source != target && int(target.rows)+rows > int(target.quota) {
 		return Quota
 	}
-	e.detach()
-	e.attach(home)
+	t.detach(id)
+	t.attach(id, home)
 	if source == target {
 		return Updated
 	}
-	source.rows -= rows
-	target.rows += rows
-	e.subtree(func(row *entry) {
-		source.sum.remove(row)
-		target.sum.add(row)
+	source.rows -= int32(rows)
+	target.rows += int32(rows)
+	t.subtree(id, func(each rowID) {
+		source.sum.remove(t.store.at(each))
+		target.sum.add(t.store.at(each))
 	})
 	return Moved
 }
 
 // Remove takes out the row of a key and all rows below it, and returns their keys in order.
 func (t *Table) Remove(key ident.NodeID) []ident.NodeID {
-	e, ok := t.rows[key]
+	top, ok := t.order.get(&key)
 	if !ok {
 		return nil
 	}
-	b, _ := e.climb()
-	var gone []ident.NodeID
-	e.subtree(func(row *entry) {
-		gone = append(gone, row.key)
+	b, _ := t.climb(top)
+	var dead []rowID
+	t.subtree(top, func(id rowID) { dead = append(dead, id) })
+	t.detach(top)
+	gone := make([]ident.NodeID, 0, len(dead))
+	for _, id := range dead {
+		r := t.store.at(id)
+		gone = append(gone, r.key)
 		b.rows--
-		b.sum.remove(row)
-		t.sum.remove(row)
-		t.forgetNetwork(row.network())
-		delete(t.rows, row.key)
-	})
-	e.detach()
-	t.sorted = nil
+		b.sum.remove(r)
+		t.sum.remove(r)
+		t.networks.remove(r.network)
+		t.journal.drop(r)
+		t.order.remove(&r.key)
+		t.store.release(id)
+	}
 	slices.SortFunc(gone, ident.NodeID.Compare)
 	return gone
 }
@@ -342,16 +377,16 @@ func (t *Table) Remove(key ident.NodeID) []ident.NodeID {
 // RemoveVia takes out all rows of a link, with its quota and digest key, and returns their keys in
 // order.
 func (t *Table) RemoveVia(via Via) []ident.NodeID {
-	b, ok := t.branches[via]
-	if !ok {
+	b := t.lookBranch(via)
+	if b == nil {
 		return nil
 	}
 	var gone []ident.NodeID
-	for b.root.child != nil {
-		gone = append(gone, t.Remove(b.root.child.key)...)
+	for b.child != noRow {
+		gone = append(gone, t.Remove(t.store.at(b.child).key)...)
 	}
 	if via != Self {
-		delete(t.branches, via)
+		t.dropBranch(b)
 	}
 	slices.SortFunc(gone, ident.NodeID.Compare)
 	return gone

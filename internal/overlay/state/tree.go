@@ -3,138 +3,158 @@
 package state
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 
-	"golang.org/x/crypto/blake2s"
-
 	"staex/internal/ident"
 )
-
-// entry is one row as the table keeps it: the encoded record, and its place in the tree. A
-// branch's root is an entry too; it has no key and no record.
-type entry struct {
-	key     ident.NodeID
-	encoded []byte
-	parent  *entry  // nil only for the root of a branch and for what is in no tree
-	child   *entry  // first of the rows below
-	prev    *entry  // siblings
-	next    *entry  //
-	branch  *branch // set only for the root of a branch
-}
 
 // branch is everything that is reached through one link: the neighbour's own row, and below it
 // all others. Branch 0 holds the rows of this node.
 type branch struct {
 	via   Via
-	root  entry
-	rows  int
-	quota int
+	id    rowID // what the rows directly below have as their parent
+	child rowID
+	rows  int32
+	quota int32
 	sum   digest
 }
 
-// digest is a sum over rows that does not depend on their order. The key is inside a closure, so
-// that it cannot be printed.
-type digest struct {
-	of    func(key ident.NodeID, seq uint64) uint32
-	total uint32
-}
-
-func newDigest(key [32]byte) digest {
-	return digest{of: func(id ident.NodeID, seq uint64) uint32 {
-		h, err := blake2s.New256(key[:])
-		if err != nil {
-			panic("state: a 32-byte key was refused: " + err.Error())
-		}
-		var sum [blake2s.Size]byte
-		h.Write(id[:])
-		h.Write(binary.BigEndian.AppendUint64(nil, seq))
-		return binary.BigEndian.Uint32(h.Sum(sum[:0]))
-	}}
-}
-
-func (d *digest) add(e *entry)    { d.total += d.of(e.key, seqOf(e.encoded)) }
-func (d *digest) remove(e *entry) { d.total -= d.of(e.key, seqOf(e.encoded)) }
-
-func (d *digest) bytes() (b [4]byte) {
-	binary.BigEndian.PutUint32(b[:], d.total)
-	return b
-}
-
-func newBranch(via Via, quota int) *branch {
-	b := &branch{via: via, quota: quota, sum: newDigest([32]byte{})}
-	if via == Self {
-		b.quota = math.MaxInt // our own rows are bounded by the table alone
+func (t *Table) lookBranch(via Via) *branch {
+	if id, ok := t.branches[via]; ok {
+		return t.roots[id&^rootBit]
 	}
-	b.root.branch = b
+	return nil
+}
+
+// branch returns the branch of a link and makes it if there is none.
+func (t *Table) branch(via Via) *branch {
+	if b := t.lookBranch(via); b != nil {
+		return b
+	}
+	b := &branch{via: via, child: noRow, quota: int32(min(t.limits.PerVia, math.MaxInt32))}
+	if via == Self {
+		b.quota = math.MaxInt32 // our own rows are bounded by the table alone
+	}
+	if last := len(t.spare) - 1; last >= 0 {
+		b.id, t.spare = t.spare[last], t.spare[:last]
+		t.roots[b.id&^rootBit] = b
+	} else {
+		b.id = rowID(len(t.roots)) | rootBit
+		t.roots = append(t.roots, b)
+	}
+	t.branches[via] = b.id
 	return b
 }
 
-func (e *entry) kind() Kind                 { return Kind(e.encoded[1]) }
-func (e *entry) network() ident.NetworkHash { return ident.NetworkHash(e.encoded[networkAt:seqAt]) }
+func (t *Table) dropBranch(b *branch) {
+	delete(t.branches, b.via)
+	t.roots[b.id&^rootBit] = nil
+	t.spare = append(t.spare, b.id)
+}
 
-// climb walks to the root of the branch. It returns the branch, and how many rows were met,
-// counting e itself unless it is the root.
-func (e *entry) climb() (b *branch, depth int) {
-	for ; e.parent != nil; e = e.parent {
+func isRoot(id rowID) bool { return id&rootBit != 0 }
+
+// firstChild is where the list of rows below a row or branch begins.
+func (t *Table) firstChild(id rowID) *rowID {
+	if isRoot(id) {
+		return &t.roots[id&^rootBit].child
+	}
+	return &t.store.at(id).child
+}
+
+// climb walks to the branch of a row or of itself. It returns how many rows were met.
+func (t *Table) climb(id rowID) (b *branch, depth int) {
+	for ; !isRoot(id); id = t.store.at(id).parent {
 		depth++
 	}
-	return e.branch, depth
+	return t.roots[id&^rootBit], depth
 }
 
-// below reports whether e is top or somewhere under it.
-func (e *entry) below(top *entry) bool {
-	for ; e != nil; e = e.parent {
-		if e == top {
+// below reports whether id is top or somewhere under it.
+func (t *Table) below(id, top rowID) bool {
+	for ; !isRoot(id); id = t.store.at(id).parent {
+		if id == top {
 			return true
 		}
 	}
 	return false
 }
 
-// subtree calls visit with e and all rows under it, parents first. It returns how many levels
+// subtree calls visit with a row and all rows under it, parents first. It returns how many levels
 // there are. The depth is bounded by MaxDepth, because no deeper row is admitted.
-func (e *entry) subtree(visit func(*entry)) (height int) {
-	visit(e)
-	for c := e.child; c != nil; c = c.next {
-		height = max(height, c.subtree(visit))
+func (t *Table) subtree(id rowID, visit func(rowID)) (height int) {
+	visit(id)
+	for c := t.store.at(id).child; c != noRow; c = t.store.at(c).next {
+		height = max(height, t.subtree(c, visit))
 	}
 	return height + 1
 }
 
 // measure counts the rows of a subtree and its levels.
-func (e *entry) measure() (rows, height int) {
-	height = e.subtree(func(*entry) { rows++ })
+func (t *Table) measure(id rowID) (rows, height int) {
+	height = t.subtree(id, func(rowID) { rows++ })
 	return rows, height
 }
 
-func (e *entry) attach(parent *entry) {
-	e.parent, e.next = parent, parent.child
-	if e.next != nil {
-		e.next.prev = e
+func (t *Table) attach(id, parent rowID) {
+	r, first := t.store.at(id), t.firstChild(parent)
+	r.parent, r.prev, r.next = parent, noRow, *first
+	if r.next != noRow {
+		t.store.at(r.next).prev = id
 	}
-	parent.child = e
+	*first = id
 }
 
-func (e *entry) detach() {
-	if e.prev != nil {
-		e.prev.next = e.next
+func (t *Table) detach(id rowID) {
+	r := t.store.at(id)
+	if r.prev != noRow {
+		t.store.at(r.prev).next = r.next
 	} else {
-		e.parent.child = e.next
+		*t.firstChild(r.parent) = r.next
 	}
-	if e.next != nil {
-		e.next.prev = e.prev
+	if r.next != noRow {
+		t.store.at(r.next).prev = r.prev
 	}
-	e.parent, e.prev, e.next = nil, nil, nil
+	r.parent, r.prev, r.next = noRow, noRow, noRow
 }
 
-// children lists the rows directly below in key order.
-func (e *entry) children() []*entry {
-	var list []*entry
-	for c := e.child; c != nil; c = c.next {
+// children lists the rows directly below a row or branch in key order.
+func (t *Table) children(id rowID) []rowID {
+	var list []rowID
+	for c := *t.firstChild(id); c != noRow; c = t.store.at(c).next {
 		list = append(list, c)
 	}
-	slices.SortFunc(list, func(a, b *entry) int { return a.key.Compare(b.key) })
+	t.sort(list)
+	return list
+}
+
+func (t *Table) sort(list []rowID) {
+	slices.SortFunc(list, func(a, b rowID) int {
+		return t.store.at(a).key.Compare(t.store.at(b).key)
+	})
+}
+
+// childRows lists what is directly below a key in key order. Below this node itself hang the
+// heads of all branches.
+func (t *Table) childRows(key ident.NodeID) []rowID {
+	if key != t.self {
+		if id, ok := t.order.get(&key); ok {
+			return t.children(id)
+		}
+		return nil
+	}
+	var list []rowID
+	for _, b := range t.roots {
+		if b == nil {
+			continue
+		}
+		for c := b.child; c != noRow; c = t.store.at(c).next {
+			if t.store.at(c).key != t.self {
+				list = append(list, c)
+			}
+		}
+	}
+	t.sort(list)
 	return list
 }

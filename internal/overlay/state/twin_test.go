@@ -151,8 +151,10 @@ func TestTheTableAgreesWithAMapOfEverything(t *testing.T) {
 		dice := rand.New(rand.NewPCG(seed, 3))
 		const perVia = 4
 		s := newScene(t, state.Limits{PerVia: perVia})
-		w := &twin{perVia: perVia, rows: map[ident.NodeID]*state.Record{},
-			link: map[ident.NodeID]state.Via{}}
+		w := &twin{
+			perVia: perVia, rows: map[ident.NodeID]*state.Record{},
+			link: map[ident.NodeID]state.Via{},
+		}
 		for range 500 {
 			k := dice.Uint64N(14) + 1
 			if dice.IntN(30) == 0 && k != self {
