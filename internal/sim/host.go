@@ -13,6 +13,7 @@ import (
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
 	"staex/internal/overlay/plane"
+	"staex/internal/overlay/state"
 )
 
 // Host is a machine with a node on it, a disk, and a stack of its own behind the node.
@@ -36,6 +37,7 @@ type Host struct {
 	in, up  *plane.Worker
 	tunnels []node.ServerTunnel
 	planned uint64
+	slim    bool
 }
 
 // Config says how a host is set up.
@@ -46,6 +48,7 @@ type Config struct {
 	Network *Network // default: the world's own
 	Parents []string // "192.0.2.1:9376" or "NAME@192.0.2.1:9376" to pin a host's key
 	Node    node.Config
+	Slim    bool // keeps no log of records: only the first state.WholeRecords whole, in memory
 }
 
 // Add makes a host and starts its node.
@@ -53,7 +56,10 @@ func (w *World) Add(c Config) *Host {
 	if c.Network == nil {
 		c.Network = w.network
 	}
-	h := &Host{Name: c.Name, Addr: netip.MustParseAddrPort(c.Addr), NAT: c.NAT, w: w, cfg: c.Node}
+	h := &Host{
+		Name: c.Name, Addr: netip.MustParseAddrPort(c.Addr), NAT: c.NAT, w: w, cfg: c.Node,
+		slim: c.Slim,
+	}
 	h.rand = w.stream("host " + c.Name)
 	h.Who = w.identity(h.rand, c.Network)
 	h.Disk = map[string][]byte{}
@@ -115,6 +121,10 @@ func (h *Host) ID() ident.NodeID { return h.Who.Secret.ID() }
 // Start boots the node with what is on its disk.
 func (h *Host) Start() {
 	h.cfg.Stored = maps.Clone(h.Disk)
+	h.cfg.Log = nil
+	if !h.slim {
+		h.cfg.Log = state.NewMemory(state.DefaultRows)
+	}
 	n, err := node.New(h.cfg, h.Who, h.rand)
 	must(err)
 	h.Node = n

@@ -296,7 +296,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
 	n.event(Event{Kind: EventChildUp, Key: l.peer, Addr: from})
-	n.certs[cert.Key] = cert.Append(nil)
+	l.cert = cert.Append(nil)
 	n.childAttached(l)
 	n.tell(l, wire.ControlUp, n.above(l, n.parents.active).Append(nil))
 }

@@ -178,7 +178,7 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 
 // announce puts the record of our endpoint into the table, once.
 func (n *Node) announce(t *tunnel.Tunnel) {
-	if _, ok := n.records.Get(t.Local.ID()); !ok {
+	if _, ok := n.records.Find(t.Local.ID()); !ok {
 		n.say(kindOf(t.Side), t.Local, n.self)
 	}
 }
@@ -260,7 +260,7 @@ func (n *Node) closeEnd(now clock.Reading, t *tunnel.Tunnel) {
 		n.leases.Unpin(t.RemoteKey)
 	}
 	if t.Local != nil {
-		n.removeRows(t.Local.ID())
+		n.records.Remove(t.Local.ID())
 		n.mark(t.Local.ID())
 	}
 	n.event(Event{Kind: EventExternals})

@@ -13,7 +13,6 @@ import (
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/plane"
 	"staex/internal/overlay/session"
-	"staex/internal/overlay/state"
 	"staex/internal/wire"
 )
 
@@ -74,6 +73,7 @@ type link struct {
 	resend   *timer         // control
 	repeat   *timer         // hello3
 	above    []ident.NodeID // the neighbour's own chain of parents
+	cert     []byte         // of the neighbour, until its row has it
 	since    time.Duration
 	entry    int           // index of the parents entry, for our parents
 	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
@@ -216,7 +216,7 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 	delete(n.links.busy, l.id)
 	delete(n.links.byPeer, peerKey{l.peer, l.toward})
 	n.dropRowsOf(now, l)
-	n.forgetVia(state.Via(l.id))
+	n.forgetRows(l)
 	if l.toward {
 		n.event(Event{Kind: EventParentDown, Key: l.peer, Text: why})
 		n.parentLost(now, l)

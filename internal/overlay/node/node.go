@@ -33,8 +33,7 @@ type Node struct {
 	events  []Event
 	keeps   []Record
 	endKeys uint64
-	endOf   map[uint64]*tunnelEnd   // by the number the fast path knows it by
-	certs   map[ident.NodeID][]byte // of the rows, to pass them on
+	endOf   map[uint64]*tunnelEnd // by the number the fast path knows it by
 
 	admitted networks // whose children may attach
 	trusted  networks // whose members may agree on tunnels
@@ -71,6 +70,7 @@ type Config struct {
 	Stored        map[string][]byte  // what Effects.Store kept before the restart
 	LeaseSecret   [32]byte           // from the disk; leases follow from it
 	Reserved      []netip.Addr       // inner addresses that are taken on this machine
+	Log           state.Log          // empty, for signed records; nil: state.WholeRecords in memory
 }
 
 // ParentAddr is one configured parent: where it may be found and, if pinned, who it must be.
@@ -119,9 +119,11 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		endOf:   map[uint64]*tunnelEnd{},
 		offers:  map[ident.NodeID]*offer{},
 	}
-	n.certs = map[ident.NodeID][]byte{}
 	n.fast = plane.NewWorker(n.tables)
 	n.records = state.New(n.self, state.Limits{})
+	if cfg.Log != nil {
+		n.records.KeepIn(cfg.Log)
+	}
 	n.admitted, n.trusted = networksOf(who, &cfg)
 	n.rows.init()
 	n.links.init()

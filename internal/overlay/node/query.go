@@ -36,7 +36,7 @@ func (n *Node) Nodes(now clock.Reading) []Info {
 	var ends, rest []Info
 	self := Info{ID: n.self, Kind: state.Node, Self: true, Seen: now.Up}
 	self.Network = n.who.Cert.Network
-	n.records.Each(func(r state.Row) bool {
+	n.records.EachEntry(func(r state.Entry) bool {
 		x := Info{ID: r.Key, Kind: r.Kind, Parent: r.Parent, Network: r.Network}
 		switch {
 		case r.Key == n.self:
@@ -106,7 +106,7 @@ func (n *Node) chain() []Info {
 // Lease returns the node-local addresses of a key. An endpoint has some only on the node at the
 // other end of its tunnel (and on its own); a node has them everywhere.
 func (n *Node) Lease(now clock.Reading, id ident.NodeID) (pool.Lease, bool) {
-	if row, ok := n.records.Get(id); ok && row.Kind != state.Node && row.Via != state.Self {
+	if row, ok := n.records.Find(id); ok && row.Kind != state.Node && row.Via != state.Self {
 		if _, mine := n.tunnels.ByRemoteKey(id); !mine {
 			return pool.Lease{}, false
 		}
@@ -228,7 +228,6 @@ func (n *Node) Gauges() []Gauge {
 		{"half-open sessions", len(n.sessions.halves), maxHalfSessions},
 		{"sessions", len(n.sessions.byKey), talks},
 		{"records", n.records.Len(), state.DefaultRows},
-		{"certificates", len(n.certs), n.records.Len() + links},
 		{"probes", n.probes.count, maxProbes},
 		{"messages for a neighbour", queue, controlQueue},
 		{"packets not acknowledged", unacked, controlWindow},

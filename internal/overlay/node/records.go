@@ -3,11 +3,11 @@
 package node
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/blake2s"
@@ -112,7 +112,7 @@ func (n *Node) tellAll(l *link) {
 		return
 	}
 	l.ctl.dirty = recordSet{}
-	n.records.Walk(func(r state.Row) bool {
+	n.records.WalkEntries(func(r state.Entry) bool {
 		l.ctl.dirty.add(r.Key)
 		return true
 	})
@@ -126,22 +126,22 @@ func (n *Node) recordMessage(key ident.NodeID, l *link) []byte {
 		g := wire.Gone{Key: key, Seq: state.MaxSeq}
 		return wire.AppendMessage(nil, wire.ControlGone, g.Append(nil))
 	}
-	m := wire.Record{Record: row.Encoded, NodeCert: n.certOf(key)}
+	m := wire.Record{Record: row.Encoded, NodeCert: n.certOf(row)}
 	if key == n.self && l.toward {
 		m.NodeCert = nil // the link handshake carried it
 	}
 	return wire.AppendMessage(nil, wire.ControlRecord, m.Append(nil))
 }
 
-// certOf is the certificate that admitted a key's row.
-func (n *Node) certOf(key ident.NodeID) []byte {
-	if key == n.self {
+// certOf is the certificate that admitted a row.
+func (n *Node) certOf(row state.Row) []byte {
+	if row.Key == n.self {
 		return n.who.Cert.Append(nil)
 	}
-	if t, ok := n.tunnels.ByLocalKey(key); ok {
+	if t, ok := n.tunnels.ByLocalKey(row.Key); ok {
 		return t.LocalCert
 	}
-	return n.certs[key]
+	return row.Cert
 }
 
 // fromRecord takes a record that a neighbour passed on.
@@ -174,16 +174,20 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 
 // putRecord offers a record that was checked to the table and passes on what it changed.
 func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
+	cert := m.NodeCert
+	if r.Key == l.peer && len(cert) == 0 {
+		cert = l.cert
+	}
 	old, known := n.records.Branch(r.Key)
-	prev, _ := n.records.Get(r.Key)
-	change := n.records.Put(r, m.Record, state.From{Via: state.Via(l.id), Neighbour: l.peer})
+	from := state.From{Via: state.Via(l.id), Neighbour: l.peer}
+	change := n.records.Admit(r, m.Record, cert, from)
 	switch {
 	case change == state.Stale:
 		n.count(drop.StaleRecord)
-		n.sendRecord(l, prev)
+		n.sendRecord(l, r.Key)
 	case change.Changed():
-		if len(m.NodeCert) > 0 {
-			n.certs[r.Key] = append([]byte(nil), m.NodeCert...)
+		if r.Key == l.peer {
+			l.cert = nil // it lies in the log now
 		}
 		n.mark(r.Key)
 		if known && old != state.Via(l.id) {
@@ -218,9 +222,10 @@ func refusal(err error) drop.Reason {
 }
 
 // sendRecord gives a neighbour the newest record we know, so that its owner can go on from there.
-func (n *Node) sendRecord(l *link, row state.Row) {
-	m := wire.Record{Record: row.Encoded}
-	n.tell(l, wire.ControlRecord, m.Append(nil))
+func (n *Node) sendRecord(l *link, key ident.NodeID) {
+	if row, ok := n.records.Get(key); ok && row.Encoded != nil {
+		n.tell(l, wire.ControlRecord, wire.Record{Record: row.Encoded}.Append(nil))
+	}
 }
 
 // tellOldBranch tells the branch that a key left, so that it drops its rows. Labels need no word:
@@ -236,8 +241,8 @@ func (n *Node) tellOldBranch(old state.Via, encoded []byte) {
 // fromAbove takes a record that a parent sent down: either our own, newer than we knew (the disk
 // was lost), or that of a key which has left our branch.
 func (n *Node) fromAbove(l *link, r *state.Record, encoded []byte) {
-	row, ok := n.records.Get(r.Key)
-	if !ok || r.Seq < row.Seq || bytes.Equal(encoded, row.Encoded) {
+	row, ok := n.records.Find(r.Key)
+	if !ok || r.Seq < row.Seq || n.records.Heard(r, encoded) {
 		n.count(drop.StaleRecord) // an echo would make us sign, store and send without end
 		return
 	}
@@ -255,9 +260,8 @@ func (n *Node) fromAbove(l *link, r *state.Record, encoded []byte) {
 	if r.Seq == row.Seq {
 		return
 	}
-	branch, _ := n.records.Branch(r.Key)
-	n.removeRows(r.Key)
-	if down := n.links.byID[plane.LinkID(branch)]; down != nil && !down.toward {
+	n.records.Remove(r.Key)
+	if down := n.links.byID[plane.LinkID(row.Via)]; down != nil && !down.toward {
 		n.tell(down, wire.ControlRecord, wire.Record{Record: encoded}.Append(nil))
 	}
 }
@@ -307,10 +311,9 @@ func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
 // admitUpdate admits a record without a certificate: what the certificate of the known row spoke
 // of must not have changed. A client endpoint's speaks of its host as well.
 func (n *Node) admitUpdate(r *state.Record) error {
-	row, known := n.records.Get(r.Key)
-	_, checked := n.certs[r.Key]
+	row, known := n.records.Find(r.Key)
 	switch {
-	case !known || !checked:
+	case !known || row.Via == state.Self:
 		return fmt.Errorf("record of %v: no certificate", r.Key)
 	case row.Kind != r.Kind, row.Network != r.Network,
 		r.Kind == state.ClientEndpoint && row.Parent != r.Parent:
@@ -349,27 +352,21 @@ func (n *Node) fromGone(l *link, b []byte) error {
 	if err != nil {
 		return err
 	}
-	row, ok := n.records.Get(g.Key)
-	branch, _ := n.records.Branch(g.Key)
-	if l.toward || !ok || branch != state.Via(l.id) || row.Seq > g.Seq {
+	row, ok := n.records.Find(g.Key)
+	if l.toward || !ok || row.Via != state.Via(l.id) || row.Seq > g.Seq {
 		return nil
 	}
-	n.removeRows(g.Key)
+	n.records.Remove(g.Key)
 	n.mark(g.Key)
 	return nil
 }
 
-func (n *Node) removeRows(key ident.NodeID) {
-	for _, k := range n.records.Remove(key) {
-		delete(n.certs, k)
-	}
-}
-
-// forgetVia drops the rows of a link that went down and tells the parent about its head.
-func (n *Node) forgetVia(via state.Via) {
-	for _, k := range n.records.RemoveVia(via) {
-		delete(n.certs, k)
-		n.mark(k)
+// forgetRows drops the rows of a link that went down. The parent is told about the neighbour
+// alone: with it goes all that is below.
+func (n *Node) forgetRows(l *link) {
+	gone := n.records.RemoveVia(state.Via(l.id))
+	if _, found := slices.BinarySearchFunc(gone, l.peer, ident.NodeID.Compare); found {
+		n.mark(l.peer)
 	}
 }
 
