@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"staex/internal/clock"
 	"staex/internal/ident"
@@ -28,6 +29,7 @@ type tunnelEnd struct {
 	secret [32]byte // of the two endpoint keys; authenticates hellos
 	key    uint64
 	leases [2]netip.Addr // inner addresses that lead to the other end
+	expiry *timer        // when the tunnel's time is over, as far as the clock is believed
 }
 
 // ServerTunnel is one tunnel file of this machine: the server end of a tunnel.
@@ -173,7 +175,32 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 	if !t.Active(unix(now)) && end.conv.live != nil {
 		n.forgetSession(now, end.conv.live)
 	}
+	n.armExpiry(now, end)
 	n.event(Event{Kind: EventExternals})
+}
+
+// clockPatience is how often a node without a believed clock looks again whether it has one.
+const clockPatience = 10 * time.Minute
+
+// armExpiry ends a tunnel on time.
+func (n *Node) armExpiry(now clock.Reading, end *tunnelEnd) {
+	n.timers.stop(end.expiry)
+	if end.t.Expires == 0 || end.t.Deleted || end.t.Expired(unix(now)) {
+		return
+	}
+	end.expiry = newTimer(func(now clock.Reading, _ *Effects) {
+		if end.t.Expired(unix(now)) {
+			n.event(Event{
+				Kind: EventTunnelChanged, Tunnel: end.t.ID, Key: end.t.RemoteNode, Text: "expired",
+			})
+		}
+		n.refresh(now, end.t)
+	})
+	wait := clockPatience
+	if t := unix(now); t != 0 {
+		wait = time.Duration(end.t.Expires-t+1) * time.Second
+	}
+	n.timers.arm(end.expiry, now.Up+wait)
 }
 
 // announce puts the record of our endpoint into the table, once.
@@ -254,6 +281,7 @@ func (n *Node) closeEnd(now clock.Reading, t *tunnel.Tunnel) {
 		}
 		n.endDial(now, end.conv)
 		n.timers.stop(end.conv.redial)
+		n.timers.stop(end.expiry)
 		delete(n.sessions.byPair, end.conv.key)
 		delete(n.ends, t.ID)
 		delete(n.endOf, end.key)
