@@ -12,6 +12,8 @@ import "encoding/binary"
 //	+---------------------------------------------------------------+
 //	|  id (8)                                                       |
 //	+---------------------------------------------------------------+
+//	|  proof (8)                                                    |
+//	+---------------------------------------------------------------+
 //	|  expires, Unix seconds                                        |
 //	+---------------------------------------------------------------+
 //	|  sequence number                                              |
@@ -25,17 +27,19 @@ import "encoding/binary"
 //
 //	offset  size  field
 //	0       8     id of the offer
-//	8       4     expires, Unix seconds; 0 never
-//	12      4     sequence number of this version of the offer
-//	16      1     families: bit 0 IPv4, bit 1 IPv6; the others zero, not both zero
-//	17      1     number of DNS names, k, 0 to 8
-//	18      s     k times a length of 1 byte, 1 to 63, and a name; s at most 400
-//	18+s    2     length of certificate, c, 1 to 320
-//	20+s    c     certificate of the server endpoint
-//	20+s+c  2     length of network certificate, n, 0 to 384
-//	22+s+c  n     certificate of the endpoint's network, if the peer may not have it
+//	8       8     proof that the sender holds the server endpoint's private key
+//	16      4     expires, Unix seconds; 0 never
+//	20      4     sequence number of this version of the offer
+//	24      1     families: bit 0 IPv4, bit 1 IPv6; the others zero, not both zero
+//	25      1     number of DNS names, k, 0 to 8
+//	26      s     k times a length of 1 byte, 1 to 63, and a name; s at most 400
+//	26+s    2     length of certificate, c, 1 to 320
+//	28+s    c     certificate of the server endpoint
+//	28+s+c  2     length of network certificate, n, 0 to 384
+//	30+s+c  n     certificate of the endpoint's network, if the peer may not have it
 type Offer struct {
 	ID       [8]byte  // random, made once for an offer
+	Proof    [8]byte  // hello MAC under the secret of the server endpoint's and the client's key
 	Expires  uint32   // Unix seconds; 0 never
 	Seq      uint32   // counts up with every change of the offer
 	Families uint8    // FamilyIPv4 and FamilyIPv6: what the endpoint can be reached with
@@ -53,7 +57,7 @@ const (
 // Append appends the encoded body to dst. It panics when a field breaks its bound.
 func (o Offer) Append(dst []byte) []byte {
 	mustFit("certificate", len(o.Cert), 1, MaxEndpointCert)
-	dst = append(dst, o.ID[:]...)
+	dst = append(append(dst, o.ID[:]...), o.Proof[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, o.Expires)
 	dst = binary.BigEndian.AppendUint32(dst, o.Seq)
 	mustFit("names", len(o.Names), 0, MaxNames)
@@ -74,6 +78,7 @@ func ParseOffer(b []byte) (Offer, error) {
 	c := cursor{frame: "offer", b: b}
 	o := Offer{
 		ID:       c.id(),
+		Proof:    c.id(),
 		Expires:  c.u32("expires"),
 		Seq:      c.u32("sequence"),
 		Families: c.u8("families"),

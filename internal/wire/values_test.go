@@ -143,11 +143,11 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 			Slots: slots(wire.MaxSlots),
 		}, wire.ParseSlotUnknown),
 		"offer": same(wire.Offer{
-			ID: id, Expires: math.MaxUint32, Seq: 5, Families: 3, Names: longNames(),
+			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3, Names: longNames(),
 			Cert: endpoint, Network: network,
 		}, wire.ParseOffer),
 		"accept": same(wire.Accept{
-			ID: id, Cert: endpoint, Node: node, Network: network,
+			ID: id, Proof: [8]byte(run(9, 8)), Cert: endpoint, Node: node, Network: network,
 		}, wire.ParseAccept),
 		"reject":  same(wire.Reject{ID: id, Reason: 255}, wire.ParseReject),
 		"pending": same(wire.Pending{ID: id}, wire.ParsePending),
@@ -271,7 +271,7 @@ func TestParsedSlicesAliasTheInputAndEndThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if &a.Cert[0] != &b[10] {
+	if &a.Cert[0] != &b[18] {
 		t.Error("the certificate was copied")
 	}
 	for _, field := range [][]byte{a.Cert, a.Node, a.Network} {

@@ -3,12 +3,15 @@
 package node
 
 import (
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"time"
 
 	"staex/internal/clock"
 	"staex/internal/ident"
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/session"
 	"staex/internal/overlay/tunnel"
 	"staex/internal/wire"
 )
@@ -84,6 +87,7 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	m := wire.Offer{
 		ID: t.Offer, Cert: t.LocalCert, Network: n.who.Network.Append(nil), Expires: t.Expires,
 		Seq: t.Seq, Families: families(t), Names: nameBytes(t.Names),
+		Proof: offerProof(session.TunnelSecret(t.Local, t.RemoteNode), n.self, t.Offer),
 	}
 	n.sendMessage(now, c, wire.SessionOffer, m.Append(nil))
 }
@@ -127,7 +131,7 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if err != nil {
 		return err
 	}
-	cert, refused := n.checkOffer(o.Cert)
+	cert, refused := n.checkOffer(c, o)
 	if refused == nil {
 		refused = checkNames(o.Names)
 	}
@@ -137,6 +141,7 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	}
 	t, known := n.tunnels.ByID(cert.Key)
 	if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {
+		n.count(drop.NotAdmitted)
 		n.reject(now, c, o.ID, wire.RejectByHand)
 		return nil
 	}
@@ -147,7 +152,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		return nil
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
-	t.Names, t.Static, t.Expires, t.RemoteKey = texts(o.Names), cert.Static, o.Expires, cert.Key
+	t.Names, t.Static, t.RemoteKey = n.freeNames(t, texts(o.Names)), cert.Static, cert.Key
+	t.Expires = earlier(cert.NotAfter, o.Expires)
 	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
 	t.Name = nameOf(t)
 	if !known {
@@ -209,9 +215,65 @@ func checkNames(names [][]byte) error {
 	return nil
 }
 
-// checkOffer checks that a trusted network signed the offer and that it is meant for us.
-func (n *Node) checkOffer(b []byte) (*ident.EndpointCert, error) {
-	cert, err := ident.DecodeEndpointCert(b)
+// freeNames leaves out the names that another tunnel has: a member that offers us a tunnel of its
+// own must not be found under the name of somebody else's. Names of our own network come before
+// those of others, so that these do not count there.
+func (n *Node) freeNames(t *tunnel.Tunnel, names []string) (free []string) {
+	own := n.who.Cert.Network
+	for _, name := range names {
+		taken := false
+		for _, other := range n.tunnels.List() {
+			if other.ID != t.ID && !other.Deleted && other.HasName(name) &&
+				(t.Network != own || other.Network == own) {
+				taken = true
+			}
+		}
+		if !taken {
+			free = append(free, name)
+		}
+	}
+	return free
+}
+
+// earlier is the earlier of two moments in Unix seconds, of which zero is never.
+func earlier(a, b uint32) uint32 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// offerProof shows that an offer comes from who holds the private key of its server endpoint: its
+// certificate alone is seen by every relay on the way. The secret is that of the server endpoint's
+// key and the client node's key.
+func offerProof(secret [32]byte, host ident.NodeID, id [8]byte) [session.HelloMACSize]byte {
+	return session.HelloMAC(secret, []byte("offer"), host[:], id[:])
+}
+
+// acceptProof shows that an answer comes from who holds the private key of its client endpoint.
+// The secret is that of the tunnel.
+func acceptProof(secret [32]byte, id [8]byte) [session.HelloMACSize]byte {
+	return session.HelloMAC(secret, []byte("accept"), id[:])
+}
+
+// inUse reports whether a key that somebody brings for a tunnel is known here as anything else.
+func (n *Node) inUse(key ident.NodeID, t *tunnel.Tunnel) bool {
+	if key == n.self {
+		return true
+	}
+	for _, other := range n.tunnels.List() {
+		if other.RemoteNode == key || other != t && (other.ID == key || other.RemoteKey == key) ||
+			other.Local != nil && other.Local.ID() == key {
+			return true
+		}
+	}
+	return false
+}
+
+// checkOffer checks that a trusted network signed the offer, that it is meant for us, and that it
+// comes from where the endpoint is.
+func (n *Node) checkOffer(c *conversation, o wire.Offer) (*ident.EndpointCert, error) {
+	cert, err := ident.DecodeEndpointCert(o.Cert)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +284,23 @@ func (n *Node) checkOffer(b []byte) (*ident.EndpointCert, error) {
 	if cert.Kind != ident.ServerEndpoint || cert.Peer != n.self {
 		return nil, fmt.Errorf("offer of %v: it is meant for another node", cert.Key)
 	}
-	return cert, cert.VerifyBy(key)
+	if err := cert.VerifyBy(key); err != nil {
+		return nil, err
+	}
+	secret := session.TunnelSecret(n.who.Secret, cert.Key)
+	proof := offerProof(secret, c.key.remote, o.ID)
+	if subtle.ConstantTimeCompare(proof[:], o.Proof[:]) != 1 {
+		return nil, fmt.Errorf("offer of %v: %w", cert.Key, ErrProof)
+	}
+	if t, _ := n.tunnels.ByID(cert.Key); n.inUse(cert.Key, t) {
+		return nil, fmt.Errorf("offer of %v: %w", cert.Key, ErrInUse)
+	}
+	return cert, nil
 }
 
 // refuseOffer reports why an offer is not taken and tells the other end as much as it may know.
 func (n *Node) refuseOffer(now clock.Reading, c *conversation, id [8]byte, why error) {
+	n.count(drop.NotAdmitted)
 	n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: why.Error()})
 	reason := uint8(wire.RejectBadCert)
 	switch {
@@ -263,7 +337,10 @@ func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
 	n.saveTunnel(t)
 	n.refresh(now, t)
 	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
-	m := wire.Accept{ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil)}
+	m := wire.Accept{
+		ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil),
+		Proof: acceptProof(session.TunnelSecret(t.Local, t.ID), t.Offer),
+	}
 	n.sendMessage(now, c, wire.SessionAccept, m.Append(nil))
 	return nil
 }
@@ -274,26 +351,11 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	if err != nil {
 		return err
 	}
-	cert, err := ident.DecodeEndpointCert(a.Cert)
+	t, cert, err := n.checkAccept(c, a)
 	if err != nil {
-		return err
-	}
-	node, err := ident.DecodeNodeCert(a.Node)
-	if err != nil {
-		return err
-	}
-	t, ok := n.tunnels.ByID(cert.Peer)
-	if !ok || t.Side != tunnel.Server || t.RemoteNode != c.key.remote || t.Offer != a.ID {
-		return ErrNotFound
-	}
-	if node.Key != c.key.remote || cert.Kind != ident.ClientEndpoint {
-		return ErrWrongKey
-	}
-	if err := n.trusts(node); err != nil {
-		return err
-	}
-	if err := cert.VerifyBy(c.key.remote); err != nil {
-		return err
+		n.count(drop.NotAdmitted)
+		n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
+		return nil
 	}
 	n.settled(now, t)
 	if t.RemoteKey == cert.Key {
@@ -307,6 +369,42 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	n.refresh(now, t)
 	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
 	return nil
+}
+
+// checkAccept checks that the node which was offered a tunnel answers, with an endpoint of its own.
+func (n *Node) checkAccept(c *conversation, a wire.Accept) (*tunnel.Tunnel, *ident.EndpointCert,
+	error,
+) {
+	cert, err := ident.DecodeEndpointCert(a.Cert)
+	if err != nil {
+		return nil, nil, err
+	}
+	node, err := ident.DecodeNodeCert(a.Node)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, ok := n.tunnels.ByID(cert.Peer)
+	if !ok || t.Side != tunnel.Server || t.Deleted || t.RemoteNode != c.key.remote ||
+		t.Offer != a.ID {
+		return nil, nil, ErrNotFound
+	}
+	if node.Key != c.key.remote || cert.Kind != ident.ClientEndpoint {
+		return nil, nil, ErrWrongKey
+	}
+	if err := n.trusts(node); err != nil {
+		return nil, nil, err
+	}
+	if err := cert.VerifyBy(c.key.remote); err != nil {
+		return nil, nil, err
+	}
+	proof := acceptProof(session.TunnelSecret(t.Local, cert.Key), a.ID)
+	if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {
+		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrProof)
+	}
+	if n.inUse(cert.Key, t) {
+		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrInUse)
+	}
+	return t, cert, nil
 }
 
 // settled rests until the next daily offer.

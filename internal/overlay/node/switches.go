@@ -7,6 +7,7 @@ import (
 
 	"staex/internal/clock"
 	"staex/internal/ident"
+	"staex/internal/overlay/drop"
 	"staex/internal/overlay/tunnel"
 	"staex/internal/wire"
 )
@@ -60,7 +61,10 @@ func (n *Node) fromSwitch(now clock.Reading, c *conversation, b []byte) error {
 		return err
 	}
 	t, ok := n.tunnels.ByID(s.Tunnel)
-	if ok && t.RemoteNode == c.key.remote && !t.Deleted {
+	switch {
+	case !ok || t.RemoteNode != c.key.remote:
+		n.count(drop.NoTunnel)
+	case !t.Deleted:
 		n.applySwitch(now, t, s.State)
 	}
 	m := wire.SwitchOK{ID: s.ID}
