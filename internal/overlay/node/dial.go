@@ -20,8 +20,12 @@ const (
 	// msg3First is the first wait for a sign that message 3 arrived; it doubles.
 	msg3First = 250 * time.Millisecond
 	msg3Tries = 6
-	// maxHalfSessions bounds the answers that wait for message 3.
-	maxHalfSessions = 256
+	// maxHalfSessions bounds the answers that wait for message 3. Any member may call a node, so
+	// calls to the node have a part of them only; those to one tunnel, which a relay may repeat,
+	// have a few.
+	maxHalfSessions    = 256
+	nodeHalfSessions   = maxHalfSessions / 2
+	tunnelHalfSessions = 4
 	// halfSessionLife is how long they wait.
 	halfSessionLife = 10 * time.Second
 	// helloMACSize is the proof in front of message 1 in bytes.
@@ -209,7 +213,8 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 		n.endDial(now, c)
 	}
 	n.expireHalfSessions(now)
-	if len(n.sessions.halves) >= maxHalfSessions {
+	if !n.roomForCall(now, c) {
+		n.count(drop.Quota)
 		return wire.PathQuota
 	}
 	hs, err := session.NewXK(false, local, ident.NodeID{}, n.rand)
@@ -248,6 +253,30 @@ func (n *Node) called(dest ident.NodeID) (local *ident.Secret, c *conversation, 
 		return nil, nil, false
 	}
 	return t.Local, end.conv, true
+}
+
+// roomForCall makes room for one more half-open session, or reports that there is none. In a tunnel
+// the newest call counts: its owner goes on, who repeats old ones does not.
+func (n *Node) roomForCall(now clock.Reading, c *conversation) bool {
+	count, oldest := 0, (*halfSession)(nil)
+	for _, h := range n.sessions.halves {
+		if h.conv != c {
+			continue
+		}
+		count++
+		if oldest == nil || h.born < oldest.born || h.born == oldest.born && h.mine < oldest.mine {
+			oldest = h
+		}
+	}
+	switch {
+	case c == nil:
+		return count < nodeHalfSessions && len(n.sessions.halves) < maxHalfSessions
+	case count >= tunnelHalfSessions:
+		delete(n.sessions.halves, oldest.mine)
+		n.labels.Return(now.Up, oldest.mine) // or repeated calls would wear out the labels
+		n.dropLabel(now, oldest.mine)
+	}
+	return len(n.sessions.halves) < maxHalfSessions
 }
 
 func (n *Node) expireHalfSessions(now clock.Reading) {
