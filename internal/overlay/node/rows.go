@@ -88,6 +88,11 @@ func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Lab
 	}
 	n.rows.byLabel[label] = m
 	n.tables.SetRow(r)
+	for _, l := range []*link{m.in, m.to} {
+		if l != nil && l.toward {
+			n.timers.sooner(l.watch, now.Up+watchEvery)
+		}
+	}
 	if r.Kind == plane.RowTransit {
 		m.timer = newTimer(func(now clock.Reading, _ *Effects) { n.rowIdle(now, m) })
 		n.timers.arm(m.timer, now.Up+rowLife)
