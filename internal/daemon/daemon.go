@@ -141,7 +141,10 @@ func (d *daemon) makeNode() error {
 	if err != nil {
 		return d.damaged(err)
 	}
-	d.node, err = node.New(d.nodeConfig(kept, secret), d.files.who, rand.Reader)
+	cfg, records := d.nodeConfig(kept, secret), newRecordLog(d.files.cfg.Process.DataDir)
+	d.later(records.close)
+	cfg.Log = records
+	d.node, err = node.New(cfg, d.files.who, rand.Reader)
 	if err != nil {
 		return d.damaged(err)
 	}
