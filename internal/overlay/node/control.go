@@ -260,10 +260,16 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 	case wire.ControlGone:
 		return n.fromGone(l, b)
 	case wire.ControlUp:
-		return n.fromUp(l, b)
+		return n.fromUp(now, l, b)
 	case wire.ControlWant:
+		if _, err := wire.ParseWant(b); err != nil {
+			return err
+		}
 		n.wanted(now, l)
 	case wire.ControlBye:
+		if _, err := wire.ParseBye(b); err != nil {
+			return err
+		}
 		n.linkDown(now, l, "said goodbye")
 	default:
 		n.count(drop.BadType)

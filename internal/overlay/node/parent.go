@@ -27,6 +27,9 @@ const (
 	stableFactor = 5
 	// standByWait is how long such a parent may take to answer.
 	standByWait = 3 * time.Second
+	// newsEvery is how often the children are told of a chain of parents that changes: what one
+	// parent says costs bytes on the links of all children.
+	newsEvery = time.Second
 	// hello3First is the first wait for a sign that the parent took the third message.
 	hello3First = 300 * time.Millisecond
 	hello3Tries = 6
@@ -47,6 +50,8 @@ type parentSearch struct {
 	again   *timer
 	rejoin  *timer
 	active  *link
+	news    *timer        // next word to the children about the chain of parents
+	told    time.Duration // of the last one
 	known   map[int]ident.NodeID // first accepted key of each entry, kept on disk
 	quiet   bool                 // EventParentSilent was reported since the last success
 }
@@ -67,6 +72,7 @@ func (p *parentSearch) init(n *Node) {
 	p.learn(n)
 	p.again = newTimer(func(now clock.Reading, out *Effects) { n.tryParent(now, out) })
 	p.rejoin = newTimer(func(now clock.Reading, out *Effects) { n.tryEarlier(now, out) })
+	p.news = newTimer(func(now clock.Reading, _ *Effects) { n.tellAbove(now, n.parents.active) })
 	p.wait = helloFirst
 	if len(p.list) > 0 {
 		n.timers.arm(p.again, 0)
@@ -254,6 +260,7 @@ func (n *Node) parentPayload(a *attempt, b []byte) (p wire.LinkPayload, cert *id
 func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
 	e := n.parents.list[a.entry].Entry
 	n.event(Event{Kind: EventParentRefused, Addr: a.to, Text: fmt.Sprintf("%s: %v", e, err)})
+	n.count(drop.NotAdmitted)
 	n.parents.tries = helloTries
 	n.endAttempt(now)
 	n.timers.arm(n.parents.again, now.Up+helloCap)
@@ -405,7 +412,7 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 }
 
 // fromUp takes the chain of parents above our parent.
-func (n *Node) fromUp(l *link, b []byte) error {
+func (n *Node) fromUp(now clock.Reading, l *link, b []byte) error {
 	u, err := wire.ParseUp(b)
 	if err != nil {
 		return err
@@ -415,13 +422,15 @@ func (n *Node) fromUp(l *link, b []byte) error {
 	}
 	l.above = append(l.above[:0], u.Keys...)
 	if l == n.parents.active {
-		n.tellAbove(l)
+		n.timers.sooner(n.parents.news, max(now.Up, n.parents.told+newsEvery))
 	}
 	return nil
 }
 
 // tellAbove tells the children of the same network which chain of parents they hang on.
-func (n *Node) tellAbove(parent *link) {
+func (n *Node) tellAbove(now clock.Reading, parent *link) {
+	n.parents.told = now.Up
+	n.timers.stop(n.parents.news)
 	for _, l := range n.links.all() {
 		if !l.toward {
 			n.tell(l, wire.ControlUp, n.above(l, parent).Append(nil))

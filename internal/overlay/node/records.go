@@ -81,7 +81,7 @@ func (n *Node) mark(key ident.NodeID) {
 func (n *Node) attached(now clock.Reading, l *link) {
 	n.say(state.Node, n.who.Secret, l.peer)
 	n.tellAll(l)
-	n.tellAbove(l)
+	n.tellAbove(now, l)
 	n.retryOffers(now)
 	n.resumeSessions(now)
 }
