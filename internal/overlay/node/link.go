@@ -25,6 +25,9 @@ const (
 	deadFactor = 5
 	// deadMargin is added to it, for retries.
 	deadMargin = 15 * time.Second
+	// movedEvery is how often a neighbour's new address makes us repeat what is not acknowledged
+	// at once: a small frame brings many, to wherever it says it came from.
+	movedEvery = time.Second
 	// silence is how long a link that carries data may stay unheard before it is asked.
 	silence = 5 * time.Second
 	// watchEvery is how often a link that carries data is looked at.
@@ -78,6 +81,7 @@ type link struct {
 	above    []ident.NodeID // the neighbour's own chain of parents
 	cert     []byte         // of the neighbour, until its row has it
 	since    time.Duration
+	movable  time.Duration // when a new address may bring a repetition again
 	entry    int           // index of the parents entry, for our parents
 	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
 }
@@ -347,7 +351,10 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 		l.top = ctr
 		if l.live.Addr() != from {
 			n.links.move(l, from)
-			n.controlMoved(now, l)
+			if now.Up >= l.movable {
+				l.movable = now.Up + movedEvery
+				n.controlMoved(now, l)
+			}
 		}
 		n.links.byAddr[from] = l // another neighbour may have claimed to live there
 	}

@@ -50,8 +50,8 @@ type parentSearch struct {
 	again   *timer
 	rejoin  *timer
 	active  *link
-	news    *timer        // next word to the children about the chain of parents
-	told    time.Duration // of the last one
+	news    *timer               // next word to the children about the chain of parents
+	told    time.Duration        // of the last one
 	known   map[int]ident.NodeID // first accepted key of each entry, kept on disk
 	quiet   bool                 // EventParentSilent was reported since the last success
 }
