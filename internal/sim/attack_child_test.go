@@ -415,3 +415,32 @@ func TestASetUpIsAnsweredOnlyByWhoWasAsked(t *testing.T) {
 	counted(t, root, before, drop.Stranger, 5)
 	survived(t, w)
 }
+
+func TestAChildThatClaimsOthersAddressesTurnsNoFloodOnThem(t *testing.T) {
+	w, asker := attackedBy(t, 109, nil)
+	p := w.newRaw("198.51.100.67:9376", rootAddr, nil)
+	p.attach(t)
+	p.announce(w.Host("root").ID())
+	p.deaf = true // and so it acknowledges nothing
+	for i := range 200 {
+		asker.knock(p.who.Secret.ID(), byte(i))
+	}
+	w.Run(100 * time.Millisecond)
+	heard, sent := 0, 0
+	for i := range 250 {
+		from := at(i)
+		w.listen(from, func(_ netip.AddrPort, b []byte) { heard += len(b) })
+		b := sealFrame(p.send, wire.DataHeader{Type: wire.TypeLink, Label: p.theirs}, nil)
+		sent += len(b)
+		w.inject(from, p.to, b)
+		w.Run(4 * time.Millisecond)
+	}
+	if most := 250_000; heard > most || heard == 0 {
+		t.Errorf("%d bytes with false addresses sent %d to them", sent, heard)
+	}
+	c := w.Host("technician") // nor does it take over what is said to the owner of an address
+	b := sealFrame(p.send, wire.DataHeader{Type: wire.TypeLink, Label: p.theirs}, nil)
+	w.inject(c.Addr, p.to, b)
+	w.Run(time.Second)
+	survived(t, w)
+}

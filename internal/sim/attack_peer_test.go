@@ -38,6 +38,8 @@ type rawPeer struct {
 	heard  []rawMessage
 	frames [][]byte // data frames and path handshakes, as they came
 	strays int      // datagrams of no use
+	deaf   bool     // hears and answers nothing on its link
+	says   []byte   // handshake payload instead of our own
 	react  func(m rawMessage)
 }
 
@@ -170,6 +172,9 @@ func (p *rawPeer) fromHello2(b []byte) {
 
 // payload is what a well-behaved child says of itself.
 func (p *rawPeer) payload() []byte {
+	if p.says != nil {
+		return p.says
+	}
 	l := wire.LinkPayload{KeepAlive: 30, Size: wire.MinDatagram, NodeCert: p.who.Cert.Append(nil)}
 	return l.Append(nil)
 }
@@ -224,7 +229,7 @@ func (p *rawPeer) fromHello3(b []byte) {
 func (p *rawPeer) fromLink(b []byte) {
 	h, n, err := wire.ParseDataHeader(b)
 	must(err)
-	if p.recv == nil {
+	if p.recv == nil || p.deaf {
 		p.strays++
 		return
 	}
