@@ -27,6 +27,10 @@ const (
 	stableFactor = 5
 	// standByWait is how long such a parent may take to answer.
 	standByWait = 3 * time.Second
+	// steady is how long a parent must have held so that its loss is not one of a row; maxFlaps
+	// bounds the doubling of the wait.
+	steady   = time.Minute
+	maxFlaps = 6
 	// newsEvery is how often the children are told of a chain of parents that changes: what one
 	// parent says costs bytes on the links of all children.
 	newsEvery = time.Second
@@ -50,6 +54,7 @@ type parentSearch struct {
 	again   *timer
 	rejoin  *timer
 	active  *link
+	flaps   int                  // parents lost soon after they were found, in a row
 	news    *timer               // next word to the children about the chain of parents
 	told    time.Duration        // of the last one
 	known   map[int]ident.NodeID // first accepted key of each entry, kept on disk
@@ -408,7 +413,21 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 	p.entry = (l.entry + 1) % len(p.list)
 	p.tries, p.addr, p.wait = 0, 0, helloFirst
 	n.endAttempt(now)
-	n.timers.arm(p.again, now.Up)
+	n.timers.arm(p.again, now.Up+p.flapped(now.Up-l.since))
+}
+
+// flapped is how long to wait before the next attempt, after a parent that held for a time. The
+// first loss is mended at once; one that takes us and lets us go again and again must not make us
+// sign and write records all the time.
+func (p *parentSearch) flapped(held time.Duration) time.Duration {
+	if held >= steady {
+		p.flaps = 0
+	}
+	p.flaps++
+	if p.flaps <= 2 {
+		return 0
+	}
+	return min(helloFirst<<min(p.flaps-2, maxFlaps), helloCap)
 }
 
 // fromUp takes the chain of parents above our parent.

@@ -70,10 +70,17 @@ func (n *Node) admissionKeys() [][32]byte {
 
 // trusts reports whether a node with this certificate may agree on tunnels with us.
 func (n *Node) trusts(c *ident.NodeCert) error {
-	if slices.Contains(n.cfg.TrustNodes, c.Key) {
+	return n.orTrusted(c, n.trusted.verify(c))
+}
+
+// orTrusted lets a single node of a foreign network in that the configuration names. Its key was
+// proven; its network's signature cannot be checked, so it may not claim a network that we know.
+func (n *Node) orTrusted(c *ident.NodeCert, err error) error {
+	_, known := n.admitted[c.Network]
+	if errors.Is(err, ErrForeign) && !known && slices.Contains(n.cfg.TrustNodes, c.Key) {
 		return nil
 	}
-	return n.trusted.verify(c)
+	return err
 }
 
 // proves checks that a handshake's static key is the one the certificate speaks of.
