@@ -470,3 +470,26 @@ func TestAMemberOfAnotherNetworkIsRefusedOrOnlyCarried(t *testing.T) {
 	}
 	survived(t, w)
 }
+
+func TestASingleTrustedNodeCannotClaimTheNetworkOfOthers(t *testing.T) {
+	w := open(160)
+	p := w.newRaw(evilAddr, rootAddr, w.NewNetwork("other"))
+	root := w.Host("root")
+	root.cfg.TrustNodes = append(root.cfg.TrustNodes, p.who.Secret.ID())
+	root.Kill()
+	root.Start()
+	agreed(t, w)
+	p.attach(t) // it is trusted for its key
+	genuine := p.who.Cert
+	forged := *genuine
+	forged.Network = w.network.Cert.Key.Hash()
+	p.who.Cert = &forged
+	before := root.allDrops()
+	p.dial()
+	w.Run(2 * time.Second)
+	counted(t, root, before, drop.NotAdmitted, 1)
+	if p.got != 0 {
+		t.Error("it attached as a member of our network")
+	}
+	survived(t, w)
+}

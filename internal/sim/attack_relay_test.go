@@ -246,3 +246,23 @@ func TestARelayThatDropsDelaysCopiesOrRewritesDeliversNothingOfItsOwn(t *testing
 	}
 	survived(t, w)
 }
+
+func TestAParentThatTakesAndDropsItsChildDoesNotWearOutItsDisk(t *testing.T) {
+	w := open(161)
+	agreed(t, w)
+	p := w.newRaw(evilAddr, "192.0.2.9:9376", nil)
+	leaf := w.Add(Config{Name: "leaf", Addr: "192.0.2.9:9376", Parents: []string{evilAddr}})
+	times := 0
+	p.react = func(m rawMessage) {
+		if m.typ == wire.ControlRecord {
+			times++
+			p.tell(wire.ControlBye, nil)
+		}
+	}
+	first := written(leaf)
+	w.Run(10 * time.Minute)
+	if n := written(leaf) - first; n > 60 || times < 5 {
+		t.Errorf("the leaf wrote %d records, and was dropped %d times", n, times)
+	}
+	survived(t, w)
+}
