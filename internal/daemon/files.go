@@ -44,8 +44,13 @@ func readConfig(path, dir string) (*conf.Config, error) {
 		return nil, failf(ExitConfig, "there is no configuration at %s", path).
 			withHint("make one with: mcc init --config-dir %s", dir)
 	}
+	if denied(err) {
+		return nil, failf(ExitPermission, "no permission to read the configuration %s", path).
+			withHint("run as root or as the owner of the file")
+	}
 	if err != nil {
-		return nil, failf(ExitConfig, "configuration: %v", err)
+		return nil, failf(ExitConfig, "configuration: %s", strings.TrimPrefix(err.Error(), "disk: ")).
+			withHint("%s has to be a file that mcc init makes or a person writes", path)
 	}
 	cfg, err := conf.Parse(text, path, dir)
 	if err != nil {
@@ -127,6 +132,10 @@ func keyFailure(key, path string, err error) *Failure {
 	if errors.Is(err, fs.ErrNotExist) {
 		return failf(ExitKey, "%s: there is no file %s", key, path).
 			withHint("make it with: mcc init --config-dir %s", filepath.Dir(path))
+	}
+	if denied(err) {
+		return failf(ExitPermission, "%s: no permission to read %s", key, path).
+			withHint("run as root or as the owner of the file")
 	}
 	if errors.Is(err, disk.ErrExposed) {
 		what, todo, _ := strings.Cut(strings.TrimPrefix(err.Error(), "disk: "), "; type: ")

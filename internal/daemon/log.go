@@ -103,7 +103,7 @@ func (d *daemon) openLog() error {
 // started says in one line what runs.
 func (b *logbook) started(d *daemon) {
 	b.Info("started", "id", d.files.who.Secret.ID().String(),
-		"network", d.files.who.Network.Name, "dir", d.files.cfg.Dir,
+		"network", networkName(d.files.who), "dir", d.files.cfg.Dir,
 		"device", d.host.device.Name(), "root", d.node.IsRoot())
 }
 
