@@ -148,7 +148,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if !known {
 		t = &tunnel.Tunnel{ID: cert.Key, Side: tunnel.Client, RemoteNode: c.key.remote}
 		t.Pending, t.Auto = n.cfg.AcceptByHand, !n.cfg.AcceptByHand
-	} else if o.Seq < t.Seq {
+	} else if o.ID == t.Offer && o.Seq <= t.Seq && (t.Pending || t.Local != nil) {
+		n.answerAgain(now, c, t, o)
 		return nil
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
@@ -169,6 +170,18 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		return nil
 	}
 	return n.acceptTunnel(now, t)
+}
+
+// answerAgain answers an offer that is known, or older than what is known: nothing is written, or
+// whoever repeats an offer would wear out our disk.
+func (n *Node) answerAgain(now clock.Reading, c *conversation, t *tunnel.Tunnel, o wire.Offer) {
+	switch {
+	case o.Seq < t.Seq:
+	case t.Pending:
+		n.sendMessage(now, c, wire.SessionPending, wire.Pending{ID: o.ID}.Append(nil))
+	default:
+		n.sendAccept(now, t)
+	}
 }
 
 // nameOf is what people call a tunnel: its first name, else the beginning of its id.
@@ -336,13 +349,18 @@ func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
 	t.Pending = false
 	n.saveTunnel(t)
 	n.refresh(now, t)
+	n.sendAccept(now, t)
+	return nil
+}
+
+// sendAccept tells the server end which endpoint we made.
+func (n *Node) sendAccept(now clock.Reading, t *tunnel.Tunnel) {
 	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
 	m := wire.Accept{
 		ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil),
 		Proof: acceptProof(session.TunnelSecret(t.Local, t.ID), t.Offer),
 	}
 	n.sendMessage(now, c, wire.SessionAccept, m.Append(nil))
-	return nil
 }
 
 // fromAccept takes the client's endpoint at the server: check, pin, keep, open.

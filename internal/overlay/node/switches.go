@@ -38,7 +38,9 @@ func (n *Node) deleteTunnel(now clock.Reading, t *tunnel.Tunnel) {
 
 // changed keeps a tunnel's new state, applies it and tells the other end until it confirms.
 func (n *Node) changed(now clock.Reading, t *tunnel.Tunnel, change uint8, text string) {
-	t.Seq++
+	if t.Side == tunnel.Server {
+		t.Seq++ // it counts the server end's words
+	}
 	n.saveTunnel(t)
 	if !t.Deleted {
 		n.refresh(now, t)
