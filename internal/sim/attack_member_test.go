@@ -493,3 +493,22 @@ func TestASingleTrustedNodeCannotClaimTheNetworkOfOthers(t *testing.T) {
 	}
 	survived(t, w)
 }
+
+func TestARepeatedOfferWritesNothing(t *testing.T) {
+	w, p := attackedBy(t, 162, nil)
+	c := w.Host("technician")
+	key, cert := p.serverCert(w.network, c.ID(), "mine")
+	s := p.talk(t, c.ID())
+	o := p.offer(key, cert, c.ID())
+	s.message(wire.SessionOffer, o.Append(nil))
+	w.Run(time.Second)
+	before := c.Writes
+	for range 100 {
+		s.message(wire.SessionOffer, o.Append(nil))
+	}
+	w.Run(time.Second)
+	if n := c.Writes - before; n > 0 {
+		t.Errorf("the client wrote %d times", n)
+	}
+	survived(t, w)
+}

@@ -26,6 +26,7 @@ type Host struct {
 	Disk   map[string][]byte
 	Got    []Packet // what the host's stack received
 	Events []node.Event
+	Writes int                   // how often something was put on the disk
 	Dark   bool                  // while the node is down the whole machine is: nothing says so by ICMP
 	Serve  func(p Packet) []byte // answers a packet to a local service, or nil
 	Unset  bool                  // its clock began in 1970 and nobody has set it
@@ -173,6 +174,7 @@ func (h *Host) plan() {
 
 // done acts on the effects of a call: store, send, deliver, report.
 func (h *Host) done() {
+	h.Writes += len(h.out.Store)
 	for _, r := range h.out.Store {
 		if r.Data == nil {
 			delete(h.Disk, r.Name)
