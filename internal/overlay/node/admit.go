@@ -295,7 +295,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
 	n.event(Event{Kind: EventChildUp, Key: l.peer, Addr: from})
-	l.cert = cert.Append(nil)
+	n.links.certs[l.id] = cert.Append(nil)
 	n.childAttached(l)
 	n.tell(l, wire.ControlUp, n.above(l, n.parents.active).Append(nil))
 }

@@ -28,15 +28,58 @@ const (
 	controlRoom = wire.MinDatagram - wire.DataHeaderLong - wire.TagSize
 )
 
-// control is the reliable, ordered stream of messages on one link.
+// control is the reliable, ordered stream of messages on one link. What is under way lives in a
+// backlog, so that the many links on which nothing is pay for nothing.
 type control struct {
-	sent  uint32    // number of the newest packet sent
+	sent uint32 // number of the newest packet sent
+	got  uint32 // everything up to here was delivered
+	ack  bool   // an acknowledgement is owed
+	*backlog
+}
+
+// backlog is what one link has to send, or has received too early.
+type backlog struct {
 	out   []packet  // unacknowledged, oldest first, at most controlWindow
 	queue [][]byte  // messages that wait, at most controlQueue
-	got   uint32    // everything up to here was delivered
 	held  [][]byte  // packets that came early: held[i] is number got+2+i
-	ack   bool      // an acknowledgement is owed
 	dirty recordSet // records to tell this neighbour, when the window has room
+}
+
+// open returns the backlog to add something to.
+func (c *control) open() *backlog {
+	if c.backlog == nil {
+		c.backlog = &backlog{}
+	}
+	return c.backlog
+}
+
+// settle frees a backlog that is empty.
+func (c *control) settle() {
+	if b := c.backlog; b != nil && len(b.out)+len(b.queue)+len(b.held)+b.dirty.len() == 0 {
+		c.backlog = nil
+	}
+}
+
+// quiet reports that nothing is under way to the neighbour and nothing waits.
+func (c *control) quiet() bool {
+	b := c.backlog
+	return b == nil || len(b.out)+len(b.queue)+b.dirty.len() == 0
+}
+
+// waiting is how many messages wait for the window.
+func (c *control) waiting() int {
+	if c.backlog == nil {
+		return 0
+	}
+	return len(c.queue)
+}
+
+// unacked is how many packets are under way.
+func (c *control) unacked() int {
+	if c.backlog == nil {
+		return 0
+	}
+	return len(c.out)
 }
 
 type packet struct {
@@ -48,18 +91,19 @@ type packet struct {
 
 // tell queues one message for a neighbour.
 func (n *Node) tell(l *link, typ uint8, body []byte) {
-	if len(l.ctl.queue) >= controlQueue {
+	if l.ctl.waiting() >= controlQueue {
 		n.count(drop.QueueFull)
 		return
 	}
-	l.ctl.queue = append(l.ctl.queue, wire.AppendMessage(nil, typ, body))
+	b := l.ctl.open()
+	b.queue = append(b.queue, wire.AppendMessage(nil, typ, body))
 	n.links.busy[l.id] = l
 }
 
 // flushControl sends what waits as far as the window allows, or a pure acknowledgement.
 func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
 	c := &l.ctl
-	for len(c.out) < controlWindow {
+	for c.backlog != nil && len(c.out) < controlWindow {
 		body := n.nextBody(l)
 		if len(body) == 0 {
 			break
@@ -74,8 +118,8 @@ func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
 		h := wire.ControlHeader{Ack: c.got}
 		n.frameTo(now, l, false, h.Append(nil), out)
 	}
-	if len(c.out) > 0 {
-		n.timers.sooner(l.resend, c.out[0].at+backoff(c.out[0].tries))
+	if c.unacked() > 0 {
+		n.sooner(l, resendTimer, c.out[0].at+backoff(c.out[0].tries))
 	}
 }
 
@@ -116,6 +160,9 @@ func backoff(tries int) time.Duration {
 // resendControl repeats the packets that were not acknowledged in time.
 func (n *Node) resendControl(now clock.Reading, l *link, out *Effects) {
 	c := &l.ctl
+	if c.backlog == nil {
+		return
+	}
 	next := Never
 	for i := range c.out {
 		p := &c.out[i]
@@ -134,7 +181,7 @@ func (n *Node) resendControl(now clock.Reading, l *link, out *Effects) {
 		}
 	}
 	if next != Never {
-		n.timers.arm(l.resend, next)
+		n.arm(l, resendTimer, next)
 	}
 }
 
@@ -168,21 +215,23 @@ func (n *Node) fromControl(now clock.Reading, l *link, plain []byte, out *Effect
 		}
 		body = c.take()
 	}
+	c.settle()
 }
 
 // hold keeps a packet that came early; i counts from the one after the next.
 func (c *control) hold(i int, body []byte) {
-	for len(c.held) <= i {
-		c.held = append(c.held, nil)
+	b := c.open()
+	for len(b.held) <= i {
+		b.held = append(b.held, nil)
 	}
-	if c.held[i] == nil {
-		c.held[i] = append([]byte{}, body...)
+	if b.held[i] == nil {
+		b.held[i] = append([]byte{}, body...)
 	}
 }
 
 // take returns the packet that is next now, or nil.
 func (c *control) take() []byte {
-	if len(c.held) == 0 {
+	if c.backlog == nil || len(c.held) == 0 {
 		return nil
 	}
 	b := c.held[0]
@@ -192,17 +241,17 @@ func (c *control) take() []byte {
 
 // controlMoved repeats at once what a neighbour missed while its address was not known.
 func (n *Node) controlMoved(now clock.Reading, l *link) {
-	for i := range l.ctl.out {
+	for i := range l.ctl.unacked() {
 		l.ctl.out[i].at, l.ctl.out[i].tries = now.Up-controlFirst, 1
 	}
-	if len(l.ctl.out) > 0 {
-		n.timers.arm(l.resend, now.Up)
+	if l.ctl.unacked() > 0 {
+		n.arm(l, resendTimer, now.Up)
 	}
 }
 
 func (n *Node) acknowledged(now clock.Reading, l *link, ack uint32) {
 	c := &l.ctl
-	if int32(ack-c.sent) > 0 {
+	if int32(ack-c.sent) > 0 || c.backlog == nil {
 		return
 	}
 	k := 0
@@ -213,13 +262,15 @@ func (n *Node) acknowledged(now clock.Reading, l *link, ack uint32) {
 		return
 	}
 	c.out = append(c.out[:0], c.out[k:]...)
-	n.timers.stop(l.resend)
 	if len(c.out) > 0 {
-		n.timers.arm(l.resend, max(now.Up, c.out[0].at+backoff(c.out[0].tries)))
+		n.arm(l, resendTimer, max(now.Up, c.out[0].at+backoff(c.out[0].tries)))
+	} else {
+		n.disarm(l, resendTimer)
 	}
 	if len(c.queue) > 0 || c.dirty.len() > 0 {
 		n.links.busy[l.id] = l
 	}
+	c.settle()
 }
 
 // messages delivers the messages of one packet in order.

@@ -54,36 +54,31 @@ const hintDelay = time.Second
 //	                              keep-alive, every 4th asks
 type link struct {
 	id       plane.LinkID
-	live     *plane.Link
-	peer     ident.NodeID
-	network  ident.NetworkHash
-	toward   bool // the neighbour is our parent
 	mine     wire.Label
 	theirs   wire.Label
-	send     *session.Sender
-	recv     *session.Receiver
+	toward   bool  // the neighbour is our parent
+	hinted   bool  // ICMP said that nobody is there: ask faster
+	beats    int8  // keep-alives since the last question
+	asked    int8  // questions without an answer
+	rows     int32 // label rows this neighbour caused
+	setups   int32 // set-ups under way that this neighbour began
+	peer     ident.NodeID
+	network  ident.NetworkHash
+	live     *plane.Link
+	keys     *session.Pair
 	digest   [32]byte // key of the digests in keep-alives
 	size     int      // largest UDP payload proven both ways
 	period   time.Duration
 	ctl      control
-	beats    int  // keep-alives since the last question
-	asked    int  // questions without an answer
-	hinted   bool // ICMP said that nobody is there: ask faster
 	top      uint64
-	rows     int            // label rows this neighbour caused
-	setups   int            // set-ups under way that this neighbour began
-	hello3   []byte         // repeated until the parent is heard
-	beat     *timer         // child: next keep-alive; parent: the child's end
-	ask      *timer         // next question to a silent neighbour
-	watch    *timer         // while data flows
-	resend   *timer         // control
+	alarms   alarms
+	watch    *timer         // of a parent, while data flows
 	repeat   *timer         // hello3
+	hello3   []byte         // repeated until the parent is heard
 	above    []ident.NodeID // the neighbour's own chain of parents
-	cert     []byte         // of the neighbour, until its row has it
-	since    time.Duration
-	movable  time.Duration // when a new address may bring a repetition again
-	entry    int           // index of the parents entry, for our parents
-	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
+	movable  time.Duration  // when a new address may bring a repetition again
+	entry    int            // index of the parents entry, for our parents
+	wantNext time.Duration  // when everything may be asked for again: by us, or by the parent
 }
 
 // peerKey finds a link: one node may be our parent and our child at once (cycles are permitted).
@@ -95,19 +90,19 @@ type peerKey struct {
 // linkBook finds links by id and by neighbour.
 type linkBook struct {
 	byID   map[plane.LinkID]*link
-	live   map[*plane.Link]*link
 	byAddr map[netip.AddrPort]*link
 	byPeer map[peerKey]*link
 	last   plane.LinkID
-	busy   map[plane.LinkID]*link // with something to send
+	busy   map[plane.LinkID]*link  // with something to send
+	certs  map[plane.LinkID][]byte // of children whose row has not come yet
 }
 
 func (b *linkBook) init() {
 	b.byID = map[plane.LinkID]*link{}
-	b.live = map[*plane.Link]*link{}
 	b.byAddr = map[netip.AddrPort]*link{}
 	b.byPeer = map[peerKey]*link{}
 	b.busy = map[plane.LinkID]*link{}
+	b.certs = map[plane.LinkID][]byte{}
 }
 
 // all returns the links in the order they came up.
@@ -133,7 +128,15 @@ func ordered(m map[plane.LinkID]*link) []*link {
 }
 
 // byLive finds the link that the fast path knows as live.
-func (b *linkBook) byLive(live *plane.Link) *link { return b.live[live] }
+func (b *linkBook) byLive(live *plane.Link) *link {
+	if live == nil {
+		return nil
+	}
+	if l := b.byID[live.ID]; l != nil && l.live == live {
+		return l
+	}
+	return nil
+}
 
 // move notes where a neighbour lives now.
 func (b *linkBook) move(l *link, addr netip.AddrPort) {
@@ -167,16 +170,16 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l := n.links.byPeer[key]
 	if l == nil {
 		n.links.last++
-		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer, since: now.Up}
-		n.links.byID[l.id], n.links.byPeer[key], n.links.live[l.live] = l, l, l
+		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer}
+		l.live.ID, l.alarms.timer = l.id, timer{index: -1, link: l}
+		n.links.byID[l.id], n.links.byPeer[key] = l, l
 	} else {
 		n.stopTimers(l)
 		n.dropLabel(now, l.mine)
 	}
 	n.links.move(l, k.addr)
 	l.network, l.toward, l.mine, l.theirs = k.network, k.toward, k.mine, k.theirs
-	l.send = session.NewSender(k.keys.Send, session.ChaCha)
-	l.recv = session.NewReceiver(k.keys.Recv, session.ChaCha, session.WindowLink)
+	l.keys = session.NewPair(k.keys)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
 	l.wantNext = 0
@@ -189,24 +192,21 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 
 // linkTimers arms what keeps a link alive: a child calls its parent, a parent counts the silence.
 func (n *Node) linkTimers(now clock.Reading, l *link) {
-	l.ask = newTimer(func(now clock.Reading, out *Effects) { n.askAgain(now, l, out) })
-	l.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
-	l.resend = newTimer(func(now clock.Reading, out *Effects) { n.resendControl(now, l, out) })
-	if l.toward {
-		l.beat = newTimer(func(now clock.Reading, out *Effects) { n.keepAlive(now, l, out) })
-		n.timers.arm(l.beat, now.Up+l.period)
-		n.timers.arm(l.watch, now.Up+watchEvery)
+	if !l.toward {
+		n.arm(l, beatTimer, now.Up+l.patience())
 		return
 	}
-	l.beat = newTimer(func(now clock.Reading, out *Effects) { n.childSilent(now, l, out) })
-	n.timers.arm(l.beat, now.Up+l.patience())
+	l.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
+	n.arm(l, beatTimer, now.Up+l.period)
+	n.timers.arm(l.watch, now.Up+watchEvery)
 }
 
 // patience is how long a child may be silent.
 func (l *link) patience() time.Duration { return deadFactor*l.period + deadMargin }
 
 func (n *Node) stopTimers(l *link) {
-	for _, t := range []*timer{l.beat, l.ask, l.watch, l.resend, l.repeat} {
+	l.alarms.due = [linkTimers]time.Duration{}
+	for _, t := range []*timer{&l.alarms.timer, l.watch, l.repeat} {
 		n.timers.stop(t)
 	}
 }
@@ -216,11 +216,11 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 	n.stopTimers(l)
 	n.dropLabel(now, l.mine)
 	delete(n.links.byID, l.id)
-	delete(n.links.live, l.live)
 	if n.links.byAddr[l.live.Addr()] == l {
 		delete(n.links.byAddr, l.live.Addr())
 	}
 	delete(n.links.busy, l.id)
+	delete(n.links.certs, l.id)
 	delete(n.links.byPeer, peerKey{l.peer, l.toward})
 	n.dropRowsOf(now, l)
 	n.forgetRows(l)
@@ -234,19 +234,19 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 
 // frameTo seals a plaintext for a neighbour and sends it.
 func (n *Node) frameTo(now clock.Reading, l *link, ask bool, plain []byte, out *Effects) {
-	ctr := l.send.Reserve(1)
+	ctr := l.keys.Reserve(1)
 	h := wire.DataHeader{
-		Type: wire.TypeLink, Epoch: session.Epoch(ctr), Long: l.send.Long(ctr), Flag: ask,
+		Type: wire.TypeLink, Epoch: session.Epoch(ctr), Long: l.keys.Long(ctr), Flag: ask,
 		Label: l.theirs, Counter: uint32(ctr),
 	}
 	if !h.Long {
 		h.Counter &= 0xffff
 	}
 	b := h.Append(make([]byte, 0, wire.DataHeaderLong+len(plain)+wire.TagSize))
-	b = l.send.Seal(b, ctr, b[0], plain)
+	b = l.keys.Seal(b, ctr, b[0], plain)
 	out.Send = append(out.Send, Datagram{To: l.live.Addr(), B: b})
 	if l.toward && !ask {
-		n.timers.arm(l.beat, now.Up+l.period)
+		n.arm(l, beatTimer, now.Up+l.period)
 	}
 }
 
@@ -258,19 +258,19 @@ func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
 	} else {
 		n.frameTo(now, l, false, nil, out)
 	}
-	n.timers.arm(l.beat, now.Up+l.period)
+	n.arm(l, beatTimer, now.Up+l.period)
 }
 
 // question asks a neighbour for a sign of life and starts to count.
 func (n *Node) question(now clock.Reading, l *link, out *Effects) {
 	l.beats = 0
 	n.frameTo(now, l, true, n.digestFor(l), out)
-	if l.asked < len(askDelays) {
+	if int(l.asked) < len(askDelays) {
 		wait := askDelays[l.asked]
 		if l.hinted {
 			wait = hintDelay
 		}
-		n.timers.arm(l.ask, now.Up+wait)
+		n.arm(l, askTimer, now.Up+wait)
 	}
 }
 
@@ -287,7 +287,7 @@ func (n *Node) Unreachable(now clock.Reading, addr netip.AddrPort, out *Effects)
 // askAgain repeats an unanswered question; after the last one the neighbour is dead.
 func (n *Node) askAgain(now clock.Reading, l *link, out *Effects) {
 	l.asked++
-	if l.asked >= len(askDelays) {
+	if int(l.asked) >= len(askDelays) {
 		n.linkDown(now, l, "does not answer")
 		return
 	}
@@ -298,7 +298,7 @@ func (n *Node) askAgain(now clock.Reading, l *link, out *Effects) {
 // without any sleeps until its next keep-alive.
 func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 	sent, heard := l.live.Sent(), l.live.Heard()
-	if l.ask.index < 0 && sent > heard && now.Up-heard >= silence && now.Up-sent < silence {
+	if !l.alarms.armed(askTimer) && sent > heard && now.Up-heard >= silence && now.Up-sent < silence {
 		n.question(now, l, out)
 	}
 	if len(n.rows.byLabel) > 0 {
@@ -309,7 +309,7 @@ func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 // childSilent ends the link of a child that was not heard for too long.
 func (n *Node) childSilent(now clock.Reading, l *link, _ *Effects) {
 	if quiet := now.Up - l.live.Heard(); quiet < l.patience() {
-		n.timers.arm(l.beat, now.Up+l.patience()-quiet)
+		n.arm(l, beatTimer, now.Up+l.patience()-quiet)
 		return
 	}
 	n.linkDown(now, l, "silent")
@@ -326,7 +326,7 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 		n.count(drop.BadFrame)
 		return
 	}
-	plain, ctr, err := l.recv.Open(nil, h.Epoch, h.Counter, h.Long, b[0], b[size:])
+	plain, ctr, err := l.keys.Open(nil, h.Epoch, h.Counter, h.Long, b[0], b[size:])
 	if err != nil {
 		n.count(unopened(err))
 		return
@@ -346,7 +346,7 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 // linkAlive notes a sign of life; the newest frame also says where the neighbour lives.
 func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr uint64) {
 	l.live.MarkHeard(now.Up)
-	l.send.Heard()
+	l.keys.Heard()
 	if ctr > l.top {
 		l.top = ctr
 		if l.live.Addr() != from {
@@ -359,7 +359,7 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 		n.links.byAddr[from] = l // another neighbour may have claimed to live there
 	}
 	l.asked, l.hinted = 0, false
-	n.timers.stop(l.ask)
+	n.disarm(l, askTimer)
 	if l.hello3 != nil {
 		l.hello3 = nil
 		n.timers.stop(l.repeat)

@@ -186,7 +186,11 @@ func (n *Node) Expire(now clock.Reading, out *Effects) {
 		if t == nil {
 			break
 		}
-		t.f(now, out)
+		if t.link != nil {
+			n.linkDue(now, t.link, out)
+		} else {
+			t.f(now, out)
+		}
 	}
 	n.finish(now, out)
 }

@@ -210,8 +210,10 @@ type Gauge struct {
 func (n *Node) Gauges() []Gauge {
 	var queue, unacked, held, dirty, waiting, bytes, messages int
 	for _, l := range n.links.byID {
-		queue, unacked = max(queue, len(l.ctl.queue)), max(unacked, len(l.ctl.out))
-		held, dirty = max(held, len(l.ctl.held)), max(dirty, l.ctl.dirty.len())
+		if b := l.ctl.backlog; b != nil {
+			queue, unacked = max(queue, len(b.queue)), max(unacked, len(b.out))
+			held, dirty = max(held, len(b.held)), max(dirty, b.dirty.len())
+		}
 	}
 	for _, c := range n.sessions.byPair {
 		waiting, bytes = max(waiting, len(c.packets)), max(bytes, c.size)

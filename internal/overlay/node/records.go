@@ -72,7 +72,7 @@ func (n *Node) keep(name string, data []byte) { n.keeps = append(n.keeps, Record
 // mark notes that the parent should be told about a key.
 func (n *Node) mark(key ident.NodeID) {
 	if l := n.parents.active; l != nil {
-		l.ctl.dirty.add(key)
+		l.ctl.open().dirty.add(key)
 		n.links.busy[l.id] = l
 	}
 }
@@ -111,9 +111,10 @@ func (n *Node) tellAll(l *link) {
 	if !l.toward {
 		return
 	}
-	l.ctl.dirty = recordSet{}
+	b := l.ctl.open()
+	b.dirty = recordSet{}
 	n.records.WalkEntries(func(r state.Entry) bool {
-		l.ctl.dirty.add(r.Key)
+		b.dirty.add(r.Key)
 		return true
 	})
 	n.links.busy[l.id] = l
@@ -176,7 +177,7 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
 	cert := m.NodeCert
 	if r.Key == l.peer && len(cert) == 0 {
-		cert = l.cert
+		cert = n.links.certs[l.id]
 	}
 	old, known := n.records.Branch(r.Key)
 	from := state.From{Via: state.Via(l.id), Neighbour: l.peer}
@@ -187,7 +188,7 @@ func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
 		n.sendRecord(l, r.Key)
 	case change.Changed():
 		if r.Key == l.peer {
-			l.cert = nil // it lies in the log now
+			delete(n.links.certs, l.id) // it lies in the log now
 		}
 		n.mark(r.Key)
 		if known && old != state.Via(l.id) {
@@ -373,7 +374,7 @@ func (n *Node) forgetRows(l *link) {
 // digestFor is what both ends of a link must agree on: the rows of the child's side.
 func (n *Node) digestFor(l *link) []byte {
 	var d [digestSize]byte
-	if len(l.ctl.out) > 0 || l.ctl.dirty.len() > 0 {
+	if !l.ctl.quiet() {
 		return nil // what is under way would look like a difference
 	}
 	if l.toward {
@@ -387,7 +388,7 @@ func (n *Node) digestFor(l *link) []byte {
 
 // checkDigest compares what a child has with what we know of it.
 func (n *Node) checkDigest(now clock.Reading, l *link, plain []byte) {
-	if len(plain) != digestSize || l.toward || len(l.ctl.out) > 0 || now.Up < l.wantNext {
+	if len(plain) != digestSize || l.toward || l.ctl.unacked() > 0 || now.Up < l.wantNext {
 		return
 	}
 	if d := n.records.DigestVia(state.Via(l.id)); d != [digestSize]byte(plain) {

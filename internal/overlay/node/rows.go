@@ -65,7 +65,7 @@ func (b *rowBook) init() {
 // newRow allocates a label that the neighbour in may use and publishes its row. It counts against
 // the quota of the neighbour that caused it, so that nobody can use up another's.
 func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Label, bool) {
-	if cause != nil && !cause.toward && cause.rows >= n.cfg.LinkRows {
+	if cause != nil && !cause.toward && int(cause.rows) >= n.cfg.LinkRows {
 		n.count(drop.Quota)
 		return 0, false
 	}
@@ -213,7 +213,7 @@ func (n *Node) unknownLabel(now clock.Reading, notice plane.Notice) {
 	if at, said := n.rows.unknown[notice.Label]; said && now.Up-at < unknownEvery {
 		return
 	}
-	if len(l.ctl.queue) >= unknownQueue {
+	if l.ctl.waiting() >= unknownQueue {
 		n.count(drop.QueueFull)
 		return
 	}

@@ -22,6 +22,7 @@ type timer struct {
 	seq   uint64
 	index int // in the heap, -1 when not armed
 	f     func(now clock.Reading, out *Effects)
+	link  *link // whose deadlines these are; then there is no f
 }
 
 func newTimer(f func(now clock.Reading, out *Effects)) *timer { return &timer{index: -1, f: f} }

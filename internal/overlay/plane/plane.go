@@ -33,6 +33,7 @@ const (
 // Link is what the fast path knows about a neighbour. Its fields are atomics because the address
 // moves and time passes without a new row.
 type Link struct {
+	ID    LinkID // set before the link is used
 	addr  atomic.Pointer[netip.AddrPort]
 	heard atomic.Int64
 	sent  atomic.Int64
