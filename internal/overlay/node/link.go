@@ -298,7 +298,8 @@ func (n *Node) askAgain(now clock.Reading, l *link, out *Effects) {
 // without any sleeps until its next keep-alive.
 func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 	sent, heard := l.live.Sent(), l.live.Heard()
-	if !l.alarms.armed(askTimer) && sent > heard && now.Up-heard >= silence && now.Up-sent < silence {
+	quiet := sent > heard && now.Up-heard >= silence && now.Up-sent < silence
+	if quiet && !l.alarms.armed(askTimer) {
 		n.question(now, l, out)
 	}
 	if len(n.rows.byLabel) > 0 {
