@@ -76,6 +76,7 @@ type link struct {
 	repeat   *timer         // hello3
 	hello3   []byte         // repeated until the parent is heard
 	above    []ident.NodeID // the neighbour's own chain of parents
+	since    time.Duration  // when it came up
 	movable  time.Duration  // when a new address may bring a repetition again
 	entry    int            // index of the parents entry, for our parents
 	wantNext time.Duration  // when everything may be asked for again: by us, or by the parent
@@ -170,7 +171,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l := n.links.byPeer[key]
 	if l == nil {
 		n.links.last++
-		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer}
+		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer, since: now.Up}
 		l.live.ID, l.alarms.timer = l.id, timer{index: -1, link: l}
 		n.links.byID[l.id], n.links.byPeer[key] = l, l
 	} else {
