@@ -24,6 +24,9 @@ const (
 	ControlPrints = 22 // Prints
 	ControlResign = 23 // Resign
 	ControlTime   = 24 // Time
+
+	ControlLookup = 30 // Lookup
+	ControlFound  = 31 // Found
 )
 
 // Sizes of control packets in bytes.

@@ -86,6 +86,10 @@ func FuzzGrant(f *testing.F)          { fuzzType(f, "Grant") }
 func FuzzConfirm(f *testing.F)        { fuzzType(f, "Confirm") }
 func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
 func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }
+func FuzzLookup(f *testing.F)         { fuzzType(f, "Lookup") }
+func FuzzFound(f *testing.F)          { fuzzType(f, "Found") }
+func FuzzClaim(f *testing.F)          { fuzzType(f, "Claim") }
+func FuzzClaimOK(f *testing.F)        { fuzzType(f, "ClaimOK") }
 func FuzzOffer(f *testing.F)          { fuzzType(f, "Offer") }
 func FuzzAccept(f *testing.F)         { fuzzType(f, "Accept") }
 func FuzzReject(f *testing.F)         { fuzzType(f, "Reject") }

@@ -158,6 +158,10 @@ func controls() []Frame {
 		with(control("want", "Want", ControlWant, 0, 0), Want{}, ParseWant),
 		with(control("up", "Up", ControlUp, 1, 1+MaxParents*KeySize),
 			Up{[]ident.NodeID{patternKey(0x20), patternKey(0x40)}}, ParseUp),
+		with(control("lookup", "Lookup", ControlLookup, 17, 17),
+			Lookup{patternID(), patternID(), 64}, ParseLookup),
+		with(control("found", "Found", ControlFound, 9, 9+MaxFound*KeySize),
+			Found{patternID(), []ident.NodeID{patternKey(0x20)}}, ParseFound),
 		with(control("grant", "Grant", ControlGrant, 18, 18+MaxTicket),
 			Grant{[TokenSize]byte(pattern(0x10, TokenSize)), pattern(0x40, MinTicket)}, ParseGrant),
 	}
@@ -174,6 +178,10 @@ func sessions() []Frame {
 	slotUnknown := session("slot-unknown", "SlotUnknown", SessionSlotUnknown, 1, MaxSlots)
 	slotOK.Open, slotUnknown.Open = true, true
 	return []Frame{
+		with(session("claim", "Claim", SessionClaim, 11, 10+MaxName),
+			Claim{patternID(), ClaimName, []byte("node1")}, ParseClaim),
+		with(session("claim-ok", "ClaimOK", SessionClaimOK, 9, 9),
+			ClaimOK{patternID(), true}, ParseClaimOK),
 		with(session("confirm", "Confirm", SessionConfirm, 0, 0), Confirm{}, ParseConfirm),
 		with(slotOK, SlotOK{[]uint8{0, 1, 254}}, ParseSlotOK),
 		with(slotUnknown, SlotUnknown{[]uint8{9}}, ParseSlotUnknown),

@@ -16,6 +16,8 @@ const (
 	SessionSwitchOK    = 9  // SwitchOK
 	SessionClose       = 10 // Close
 	SessionHello       = 11 // Hello
+	SessionClaim       = 20 // Claim
+	SessionClaimOK     = 21 // ClaimOK
 )
 
 // SessionContext is the context byte of a session message: kind control, all else zero.
