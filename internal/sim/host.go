@@ -38,6 +38,7 @@ type Host struct {
 	in, up  *plane.Worker
 	tunnels []node.ServerTunnel
 	planned uint64
+	tokens  uint64
 	slim    bool
 }
 
@@ -277,7 +278,7 @@ var eventNames = map[node.EventKind]string{
 	node.EventTunnelUp: "agreed on", node.EventTunnelRefused: "refused",
 	node.EventTunnelChanged: "changed", node.EventSessionUp: "session up with",
 	node.EventSessionDown: "session down with", node.EventProbe: "probe",
-	node.EventExternals: "externals changed",
+	node.EventExternals: "externals changed", node.EventLookup: "lookup",
 }
 
 // Keys are the keys of the world's own network, to name it in a configuration.

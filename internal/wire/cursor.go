@@ -125,6 +125,15 @@ func (c *cursor) names(field string) (list [][]byte) {
 	return list
 }
 
+// address reads a length byte, 0, 4 or 16, and an IP address of that length.
+func (c *cursor) address(field string) []byte {
+	n := int(c.u8(field))
+	if c.err == nil && n != 0 && n != 4 && n != 16 {
+		c.fail(field, ErrBadLength)
+	}
+	return c.take(field, n)
+}
+
 // sized reads a length of 2 bytes, which must lie between least and most, and that many
 // bytes.
 func (c *cursor) sized(field string, least, most int) []byte {

@@ -20,6 +20,8 @@ import "encoding/binary"
 //	+---------------+---------------+-------------------------------+
 //	|   families    |  names (k)    |  k times: length 1, name ...  |
 //	+---------------+---------------+-------------------------------+
+//	|  length (a)   |  static address (a)                           |
+//	+---------------+-----------------------------------------------+
 //	|  length of certificate (c)    |  certificate (c) ...          |
 //	+-------------------------------+-------------------------------+
 //	|  length of network cert. (n)  |  network certificate (n)      |
@@ -33,10 +35,12 @@ import "encoding/binary"
 //	24      1     families: bit 0 IPv4, bit 1 IPv6; the others zero, not both zero
 //	25      1     number of DNS names, k, 0 to 8
 //	26      s     k times a length of 1 byte, 1 to 63, and a name; s at most 400
-//	26+s    2     length of certificate, c, 1 to 320
-//	28+s    c     certificate of the server endpoint
-//	28+s+c  2     length of network certificate, n, 0 to 384
-//	30+s+c  n     certificate of the endpoint's network, if the peer may not have it
+//	26+s    1     length of the static address, a: 0, 4 or 16
+//	27+s    a     static address
+//	then    2     length of certificate, c, 1 to 320
+//	then    c     certificate of the server endpoint
+//	then    2     length of network certificate, n, 0 to 384
+//	then    n     certificate of the endpoint's network, if the peer may not have it
 type Offer struct {
 	ID       [8]byte  // random, made once for an offer
 	Proof    [8]byte  // hello MAC under the secret of the server endpoint's and the client's key
@@ -44,6 +48,7 @@ type Offer struct {
 	Seq      uint32   // counts up with every change of the offer
 	Families uint8    // FamilyIPv4 and FamilyIPv6: what the endpoint can be reached with
 	Names    [][]byte // DNS names, at most MaxNames, each 1 to MaxName bytes; not checked
+	Static   []byte   // static address of the endpoint, 0, 4 or 16 bytes
 	Cert     []byte   // certificate of the server endpoint, 1 to MaxEndpointCert bytes
 	Network  []byte   // network certificate, at most MaxNetworkCert bytes; may be empty
 }
@@ -69,6 +74,8 @@ func (o Offer) Append(dst []byte) []byte {
 		mustFit("names", total, 0, MaxNamesSize)
 		dst = append(append(dst, byte(len(name))), name...)
 	}
+	mustFit("static address", len(o.Static), 0, 16)
+	dst = append(append(dst, byte(len(o.Static))), o.Static...)
 	dst = appendSized(dst, "certificate", o.Cert, MaxEndpointCert)
 	return appendSized(dst, "network certificate", o.Network, MaxNetworkCert)
 }
@@ -87,6 +94,7 @@ func ParseOffer(b []byte) (Offer, error) {
 		c.fail("families", ErrBadValue)
 	}
 	o.Names = c.names("names")
+	o.Static = c.address("static address")
 	o.Cert = c.sized("certificate", 1, MaxEndpointCert)
 	o.Network = c.sized("network certificate", 0, MaxNetworkCert)
 	if err := c.end(); err != nil {

@@ -150,7 +150,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		}, wire.ParseSlotUnknown),
 		"offer": same(wire.Offer{
 			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3, Names: longNames(),
-			Cert: endpoint, Network: network,
+			Static: make([]byte, 16),
+			Cert:   endpoint, Network: network,
 		}, wire.ParseOffer),
 		"accept": same(wire.Accept{
 			ID: id, Proof: [8]byte(run(9, 8)), Cert: endpoint, Node: node, Network: network,

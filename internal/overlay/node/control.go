@@ -312,6 +312,10 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromGone(l, b)
 	case wire.ControlUp:
 		return n.fromUp(now, l, b)
+	case wire.ControlLookup:
+		return n.fromLookup(now, l, b)
+	case wire.ControlFound:
+		return n.fromFound(now, l, b)
 	case wire.ControlWant:
 		if _, err := wire.ParseWant(b); err != nil {
 			return err

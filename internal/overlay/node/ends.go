@@ -228,6 +228,8 @@ func (n *Node) newEnd(now clock.Reading, t *tunnel.Tunnel) *tunnelEnd {
 	}
 	if t.No4 {
 		end.leases[0] = netip.Addr{}
+	} else if n.staticFree(t) {
+		end.leases[0] = t.Static
 	}
 	if t.No6 {
 		end.leases[1] = netip.Addr{}
@@ -235,6 +237,12 @@ func (n *Node) newEnd(now clock.Reading, t *tunnel.Tunnel) *tunnelEnd {
 	n.ends[t.ID] = end
 	n.endOf[end.key] = end
 	return end
+}
+
+// staticFree reports whether a client may use the static address that the server end gave its
+// tunnel: the first tunnel with an address has it.
+func (n *Node) staticFree(t *tunnel.Tunnel) bool {
+	return t.Side == tunnel.Client && t.Static.Is4() && n.tables.Peer(t.Static) == nil
 }
 
 // endByKey finds a tunnel end by the number the fast path knows it by.

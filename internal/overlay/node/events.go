@@ -29,6 +29,7 @@ const (
 	EventSessionDown                        // a session ended (Key, Text)
 	EventProbe                              // a probe ended (Token, Trail, Took, Text)
 	EventExternals                          // the set of external devices changed
+	EventLookup                             // a name has an owner or not (Token, Key, Text)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

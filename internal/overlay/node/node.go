@@ -50,6 +50,8 @@ type Node struct {
 	ends     map[ident.NodeID]*tunnelEnd // by tunnel id; iterate over tunnels.List
 	offers   map[ident.NodeID]*offer     // by tunnel id; iterate over tunnels.List
 	probes   probeBook
+	names    nameBook
+	lookups  tagBook
 	leases   *pool.Pool
 }
 
@@ -62,6 +64,10 @@ type Config struct {
 	TrustNetworks []ident.NetworkKey // whose members may agree on tunnels
 	TrustNodes    []ident.NodeID     // single nodes that may agree on tunnels
 	AcceptByHand  bool               // accept-tunnels = manual
+	DNSNames      []string           // names that this node claims, lower case, without a domain
+	Static        netip.Addr         // static address that this node claims, or none
+	LookupHops    uint8              // how far a lookup climbs (seed 001: 64)
+	LookupTimeout time.Duration      // how long it may take (seed 001: 20s)
 	Ranges        pool.Ranges        // where leases come from
 	LabelBits     uint8              // row numbers of the label table: 8 to 20 bits
 	AES           bool               // this processor has AES instructions
@@ -131,6 +137,8 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.paths.init()
 	n.sessions.init()
 	n.probes.init()
+	n.names.init(&n.cfg)
+	n.lookups.init()
 	for _, a := range cfg.Reserved {
 		n.leases.Reserve(a)
 	}
@@ -157,6 +165,12 @@ func (c *Config) fill() {
 	}
 	if c.Rejoin <= 0 {
 		c.Rejoin = time.Minute
+	}
+	if c.LookupHops == 0 {
+		c.LookupHops = maxHops
+	}
+	if c.LookupTimeout <= 0 {
+		c.LookupTimeout = 20 * time.Second
 	}
 	if c.LabelBits == 0 {
 		c.LabelBits = 12

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"staex/internal/clock"
@@ -87,7 +88,8 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	m := wire.Offer{
 		ID: t.Offer, Cert: t.LocalCert, Network: n.who.Network.Append(nil), Expires: t.Expires,
 		Seq: t.Seq, Families: families(t), Names: nameBytes(t.Names),
-		Proof: offerProof(session.TunnelSecret(t.Local, t.RemoteNode), n.self, t.Offer),
+		Static: t.Static.AsSlice(),
+		Proof:  offerProof(session.TunnelSecret(t.Local, t.RemoteNode), n.self, t.Offer),
 	}
 	n.sendMessage(now, c, wire.SessionOffer, m.Append(nil))
 }
@@ -109,6 +111,10 @@ func (n *Node) endOffer(t *tunnel.Tunnel) {
 // fromNode acts on a message between nodes. The session has proved who sent it.
 func (n *Node) fromNode(now clock.Reading, c *conversation, m wire.SessionMessage) error {
 	switch m.Type {
+	case wire.SessionClaim:
+		return n.fromClaim(now, c, m.Body)
+	case wire.SessionClaimOK:
+		return n.fromClaimOK(now, c, m.Body)
 	case wire.SessionOffer:
 		return n.fromOffer(now, c, m.Body)
 	case wire.SessionAccept:
@@ -153,7 +159,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		return nil
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
-	t.Names, t.Static, t.RemoteKey = n.freeNames(t, texts(o.Names)), cert.Static, cert.Key
+	t.Names, t.RemoteKey = n.freeNames(t, texts(o.Names)), cert.Key
+	t.Static, _ = netip.AddrFromSlice(o.Static)
 	t.Expires = earlier(cert.NotAfter, o.Expires)
 	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
 	t.Name = nameOf(t)

@@ -114,6 +114,9 @@ func (n *Node) Lease(now clock.Reading, id ident.NodeID) (pool.Lease, bool) {
 	l, ok := n.leases.Lease(now.Up, id)
 	n.leases.Touch(now.Up, id)
 	if t, mine := n.tunnels.ByRemoteKey(id); mine {
+		if end := n.ends[t.ID]; end != nil && end.leases[0] == t.Static && t.Static.IsValid() {
+			l.V4 = t.Static
+		}
 		if t.No4 {
 			l.V4 = netip.Addr{}
 		}
@@ -151,7 +154,14 @@ func (n *Node) NameOf(id ident.NodeID) string {
 }
 
 // ByAddr returns the key behind a node-local address.
-func (n *Node) ByAddr(a netip.Addr) (ident.NodeID, bool) { return n.leases.ByAddr(a) }
+func (n *Node) ByAddr(a netip.Addr) (ident.NodeID, bool) {
+	for _, t := range n.tunnels.List() {
+		if end := n.ends[t.ID]; end != nil && a.IsValid() && end.leases[0] == a {
+			return t.RemoteKey, true
+		}
+	}
+	return n.leases.ByAddr(a)
+}
 
 // ByMAC returns the key behind a node-local MAC address.
 func (n *Node) ByMAC(mac [6]byte) (ident.NodeID, bool) { return n.leases.ByMAC(mac) }

@@ -60,6 +60,9 @@ func (n *Node) say(kind state.Kind, key *ident.Secret, parent ident.NodeID) {
 	r := state.Record{
 		Kind: kind, Key: id, Parent: parent, Network: n.who.Cert.Network, Seq: n.own.seq[id],
 	}
+	if kind == state.Node {
+		r.Tags = n.tags()
+	}
 	r.Sign(key)
 	n.keep(seqPrefix+id.String(), binary.BigEndian.AppendUint64(nil, r.Seq))
 	n.records.Put(&r, nil, state.From{})
@@ -191,6 +194,7 @@ func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
 			delete(n.links.certs, l.id) // it lies in the log now
 		}
 		n.mark(r.Key)
+		n.lookups.index(r)
 		if known && old != state.Via(l.id) {
 			n.tellOldBranch(old, m.Record)
 		}
