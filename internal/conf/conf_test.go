@@ -264,7 +264,6 @@ func TestAWrongValueIsRefusedWithAReason(t *testing.T) {
 		{"cert-update-addr = cas.staex.io:8081", "renewal of certificates is not available"},
 		{"dns-names = wpad", "not a permitted name"},
 		{"dns-names = a.b", "without a domain"},
-		{"dns-names = node1", "DNS name for the node itself is not available"},
 		{"static-addr = 10.116.0.1", "not an address of 10.115.0.0/16"},
 		{"static-addr = 10.115.0.0", "stands for the whole range"},
 		{"static-addr = 10.115.255.255/16", "stands for the whole range"},

@@ -20,19 +20,26 @@ var errUnknownNode = errors.New("no such node")
 
 // probe asks whether a node is there and waits for the answer.
 func (l *loop) probe(ctx context.Context, name string) (node.Event, error) {
+	id, ok := l.d.find(ctx, name)
+	if !ok {
+		return node.Event{}, errUnknownNode
+	}
+	return l.wait(ctx, func(token uint64) node.Command {
+		return node.Probe{Token: token, Dest: id}
+	})
+}
+
+// wait gives the node a command that answers with an event of the same token, and waits for that.
+func (l *loop) wait(ctx context.Context, command func(token uint64) node.Command,
+) (node.Event, error) {
 	answer := make(chan node.Event, 1)
 	var token uint64
 	var refused error
 	err := l.do(ctx, func(now clock.Reading, out *node.Effects) {
-		id, ok := keyOf(l.node, name)
-		if !ok {
-			refused = errUnknownNode
-			return
-		}
 		l.tokens++
 		token = l.tokens
 		l.probes[token] = answer
-		refused = l.node.Apply(now, node.Probe{Token: token, Dest: id}, out)
+		refused = l.node.Apply(now, command(token), out)
 	})
 	if err = errors.Join(err, refused); err != nil {
 		return node.Event{}, err

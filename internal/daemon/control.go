@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -201,9 +200,9 @@ func (c *control) row(x node.Info, now clock.Reading) api.Node {
 func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 	var r api.ResolveReply
 	found := false
+	id, known := c.d.find(ctx, a.Address)
 	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
-		id, ok := c.keyBehind(n, a.Address)
-		if !ok {
+		if !known {
 			return
 		}
 		if a.Target == api.FormatNodeID {
@@ -237,17 +236,6 @@ func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 }
 
 var resolveFormats = []string{api.FormatIPv4, api.FormatIPv6, api.FormatMAC6, api.FormatNodeID}
-
-// keyBehind finds the key behind an address of any format.
-func (c *control) keyBehind(n *node.Node, text string) (ident.NodeID, bool) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		return n.ByAddr(a.Unmap())
-	}
-	if mac, err := net.ParseMAC(text); err == nil && len(mac) == 6 {
-		return n.ByMAC([6]byte(mac))
-	}
-	return keyOf(n, c.d.bare(text))
-}
 
 // route tells the way between two nodes: what this node's records say, else, where the way begins
 // here, what a probe finds.

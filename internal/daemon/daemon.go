@@ -173,10 +173,14 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		Ranges: pool.Ranges{
 			V4: cfg.Resolver.IPv4, V6: cfg.Resolver.IPv6, MAC: cfg.Resolver.MAC,
 		},
-		LabelBits:   labelBits,
-		AES:         hasAES(),
-		Stored:      kept,
-		LeaseSecret: secret,
+		DNSNames:      cfg.Node.Names,
+		Static:        cfg.Node.Static,
+		LookupHops:    cfg.Resolver.LookupHops,
+		LookupTimeout: cfg.Resolver.LookupTimeout,
+		LabelBits:     labelBits,
+		AES:           hasAES(),
+		Stored:        kept,
+		LeaseSecret:   secret,
 	}
 }
 

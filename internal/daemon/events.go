@@ -30,6 +30,7 @@ var lines = map[node.EventKind]struct {
 	node.EventSessionUp:     {slog.LevelDebug, "session up"},
 	node.EventSessionDown:   {slog.LevelDebug, "session down"},
 	node.EventProbe:         {slog.LevelDebug, "probe done"},
+	node.EventLookup:        {slog.LevelDebug, "lookup done"},
 	node.EventExternals:     {levelTrace, "externals changed"},
 }
 
@@ -63,7 +64,7 @@ func (l *loop) report(now clock.Reading, events []node.Event) {
 	for _, e := range events {
 		l.d.log.event(e)
 		switch e.Kind {
-		case node.EventProbe:
+		case node.EventProbe, node.EventLookup:
 			l.probed(e)
 		case node.EventExternals:
 			externals = true

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"staex/internal/conf"
 	"staex/internal/host/netif"
 	"staex/internal/host/nft"
 	"staex/internal/host/tun"
@@ -21,7 +22,8 @@ type host struct {
 	device  *tun.Device
 	filter  *nft.NAT // nil where the kernel has none
 	forward netif.Forwarding
-	lacks   []string // what this machine cannot do, in sentences
+	lacks   []string       // what this machine cannot do, in sentences
+	statics []netip.Prefix // the range of static addresses, where the machine leaves it to us
 }
 
 // close ends sockets and device, and with them their readers.
@@ -44,6 +46,14 @@ func (d *daemon) checkRanges() error {
 				r.key, r.value, hit.Prefix, hit.Device).
 				withHint("choose another range for %s in %s", r.key, d.files.path)
 		}
+	}
+	// The range of static addresses is fixed: a site that uses it does without them.
+	if hit, there := overlap(routes, conf.StaticNetwork(), d.files.cfg.Device.Name); there {
+		d.log.Info("static addresses cannot be reached: their range is in use",
+			"range", conf.StaticNetwork().String(), "route", hit.Prefix.String(),
+			"device", hit.Device)
+	} else {
+		d.host.statics = []netip.Prefix{conf.StaticNetwork()}
 	}
 	return nil
 }
@@ -144,7 +154,7 @@ func (d *daemon) openFilter() error {
 		d.later(filter.Close)
 		res := d.files.cfg.Resolver
 		err = filter.Protect([]nft.Guard{{
-			Tun: d.host.device.Name(), Ranges: []netip.Prefix{res.IPv4, res.IPv6},
+			Tun: d.host.device.Name(), Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
 		}})
 	}
 	switch {
@@ -184,11 +194,12 @@ func (d *daemon) configureDevice() error {
 		return failf(ExitConfig, "resolver.ipv4-network: %v has no room for this node", res.IPv4).
 			withHint("choose a larger range in %s", d.files.path)
 	}
-	addrs, routes := ownAddrs(lease), []netip.Prefix{res.IPv4, res.IPv6}
+	addrs := ownAddrs(lease)
+	routes := append([]netip.Prefix{res.IPv4}, append(d.host.statics, res.IPv6)...)
 	link, err := netif.Up(name, mtu, addrs, routes)
 	if err != nil {
 		// A machine that has switched IPv6 off still has IPv4.
-		if four, retry := netif.Up(name, mtu, addrs[:1], routes[:1]); retry == nil {
+		if four, retry := netif.Up(name, mtu, addrs[:1], routes[:len(routes)-1]); retry == nil {
 			d.host.lacks = append(d.host.lacks, "IPv6 cannot be used on the device: "+err.Error())
 			link, err = four, nil
 		}
