@@ -30,7 +30,8 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 		now := up()
 		w.Reset()
 		for i := 0; n > 0; i++ {
-			if miss := w.Outbound(now, buf[:n]); miss != nil && !d.loop.offerPacket(buf[:n]) {
+			p := w.Whole(now, buf[:n])
+			if p != nil && w.Outbound(now, p) != nil && !d.loop.offerPacket(p) {
 				w.C.Drops[drop.QueueFull].Add(1)
 			}
 			if i >= maxDrain || !w.Room() {

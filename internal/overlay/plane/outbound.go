@@ -17,6 +17,30 @@ const busyAfter = 5 * time.Second
 // partRoom is the compact header of a part in bytes: context, part id, index.
 const partRoom = 3
 
+// Whole puts the fragments of the host together, which Outbound does not take: it returns p itself
+// when that is no fragment, the packet that p completes, or nil when p is kept or dropped. Nothing
+// is kept for an address that no tunnel leads to.
+func (w *Worker) Whole(now time.Duration, p []byte) []byte {
+	f, ok, r := flow.ParseFragment(p[min(len(p), flow.OffloadSize):])
+	if !ok {
+		return p
+	}
+	off, r2 := flow.ParseOffload(p)
+	switch {
+	case r != drop.None:
+		w.drop(r)
+	case r2 != drop.None || off.GSOType != flow.GSONone || off.Partial():
+		w.drop(drop.BadOffload)
+	case w.t.Peer(f.Dst) == nil:
+		w.drop(drop.NoTunnel)
+	default:
+		whole, lost := w.cuts.Add(now, &f)
+		w.C.Drops[drop.Fragment].Add(uint64(lost))
+		return whole
+	}
+	return nil
+}
+
 // Outbound takes one packet (or super-packet) that the host sent, with its offload header in
 // front, and appends the sealed frames to the worker's send buffer. It overwrites p.
 // The returned peer is not nil when the packet is allowed but no session or way exists yet: the

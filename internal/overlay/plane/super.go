@@ -34,6 +34,10 @@ type super struct {
 	shut bool
 }
 
+// mostUncut is the largest packet in bytes that passes any device uncut (RFC 8200 section 5). The
+// network of an external device may have to cut what is longer.
+const mostUncut = 1280
+
 // headSpace is room in front of a payload for the offload, IP and TCP headers.
 const headSpace = flow.OffloadSize + 40 + 60 + flow.MaxCompact
 
@@ -119,7 +123,11 @@ func (w *Worker) flush() {
 	o := u.start - hl - flow.OffloadSize
 	off := flow.RebuildOffload(&u.head, payload, u.seg, u.segs)
 	off.Put(u.buf[o:])
-	flow.PutHeaders(u.buf[o+flow.OffloadSize:], &u.head, u.ends, payload)
+	p := u.buf[o+flow.OffloadSize:]
+	flow.PutHeaders(p, &u.head, u.ends, payload)
+	if u.head.Kind == flow.KindUDP && u.segs == 1 && hl+payload > mostUncut {
+		flow.AllowFragments(p, uint16(w.C.Opened.Load()))
+	}
 	w.Packets = append(w.Packets, u.buf[o:u.end:u.end])
 	u.start = -1
 }

@@ -47,6 +47,7 @@ type Worker struct {
 	part  []byte
 	notes []byte
 	super super
+	cuts  flow.Fragments
 }
 
 // NewWorker returns a worker on the tables.

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+)
+
+// halves cuts a datagram from the host in two IPv4 fragments, each behind an offload header.
+func halves(p []byte) [2][]byte {
+	const header, at = 20, 1256
+	ip := p[flow.OffloadSize:]
+	flow.FinishChecksum(ip)
+	piece := func(data []byte, bits uint16) []byte {
+		f := append(make([]byte, flow.OffloadSize), ip[:header]...)
+		f = append(f, data...)
+		h := f[flow.OffloadSize:]
+		binary.BigEndian.PutUint16(h[2:], uint16(len(h)))
+		flow.AllowFragments(h, 7) // a right checksum, but for the bits
+		binary.BigEndian.PutUint16(h[6:], bits)
+		sum := uint32(binary.BigEndian.Uint16(h[10:])) + uint32(^bits)
+		binary.BigEndian.PutUint16(h[10:], uint16(sum+sum>>16))
+		return f
+	}
+	const more = 0x2000
+	return [2][]byte{piece(ip[header:header+at], more), piece(ip[header+at:], at/8)}
+}
+
+func TestFragmentsOfTheHostCrossAsTheDatagramTheyWere(t *testing.T) {
+	r := newRig()
+	payload := bytes.Repeat([]byte("0123456789"), 200)
+	f := halves(datagram(request(false, 161), string(payload)))
+	out := r.client.out
+	if p := out.Whole(r.now, f[0]); p != nil {
+		t.Fatalf("half a datagram was passed on as %d bytes", len(p))
+	}
+	p := out.Whole(r.now, f[1])
+	if p == nil {
+		t.Fatal("the second half did not complete the datagram")
+	}
+	got := r.send(t, r.client, r.server, p)
+	if len(got) != 1 || !bytes.HasSuffix(got[0], payload) {
+		t.Fatalf("%d packets arrived", len(got))
+	}
+	// It may have to be cut again on its way to an external device.
+	if bits := binary.BigEndian.Uint16(got[0][flow.OffloadSize+6:]); bits != 0 {
+		t.Errorf("fragment field %#x, want 0", bits)
+	}
+}
+
+func TestWhatIsNoFragmentIsPassedOnAsItIs(t *testing.T) {
+	r := newRig()
+	for _, p := range [][]byte{datagram(request(false, 161), "x"), {1, 2, 3}, {}} {
+		if got := r.client.out.Whole(r.now, p); !bytes.Equal(got, p) {
+			t.Errorf("%x became %x", p, got)
+		}
+	}
+}
+
+func TestFragmentsThatLeadNowhereAreNotKept(t *testing.T) {
+	elsewhere := request(false, 161)
+	elsewhere.Dst = netip.MustParseAddr("10.83.0.99")
+	long := string(make([]byte, 2000))
+	partial := halves(datagram(request(false, 161), long))[0]
+	partial[0] = flow.NeedsChecksum
+	overlap := halves(datagram(request(false, 161), long))[0]
+	for _, c := range []struct {
+		name  string
+		p     []byte
+		want  drop.Reason
+		times int
+	}{
+		{"no tunnel", halves(datagram(elsewhere, long))[0], drop.NoTunnel, 1},
+		{"open checksum", partial, drop.BadOffload, 1},
+		{"cut short", overlap[:len(overlap)-1], drop.BadIP, 1},
+		{"twice the same", overlap, drop.Fragment, 2},
+	} {
+		r := newRig()
+		for range c.times {
+			if p := r.client.out.Whole(r.now, bytes.Clone(c.p)); p != nil {
+				t.Errorf("%s: passed on as %d bytes", c.name, len(p))
+			}
+		}
+		if n := r.client.out.C.Drops[c.want].Load(); n != uint64(c.times) {
+			t.Errorf("%s: %d dropped as %v, want %d", c.name, n, c.want, c.times)
+		}
+	}
+}
