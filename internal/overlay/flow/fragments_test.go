@@ -5,7 +5,6 @@ package flow_test
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -304,7 +303,7 @@ func FuzzFragments(f *testing.F) {
 				continue
 			}
 			if _, again, _ := flow.ParseFragment(whole[flow.OffloadSize:]); again && p[0]>>4 == 4 {
-				t.Fatal(fmt.Sprintf("still a fragment: %x", whole))
+				t.Fatalf("still a fragment: %x", whole)
 			}
 		}
 	})

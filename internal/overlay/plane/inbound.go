@@ -177,9 +177,9 @@ func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
 			w.rebuilt(now, s, whole)
 		}
 	case flow.KindEcho:
-		w.whole = append(w.whole[:0], p[n:]...)
+		w.whole = append(w.whole[:0], p...)
 		w.super.restore()
-		w.echo(now, s)
+		w.echo(now, s, n)
 	case flow.KindUDP, flow.KindTCP, flow.KindFull:
 		w.segment(now, s, p, n)
 	default:

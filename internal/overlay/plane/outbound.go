@@ -167,27 +167,35 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 
 // cut sends datagrams that do not fit the path as parts; the far end rebuilds them.
 func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg int) {
-	c, payload := &w.head, w.view.Payload
-	room := path.Size - headRoom - TagSize - partRoom
+	payload := w.view.Payload
 	for o := payload; o < len(ip) || o == payload; o += max(seg, 1) {
-		e := min(o+seg, len(ip))
-		whole := append(c.Append(w.whole[:0]), ip[o:e]...)
-		n := (len(whole) + room - 1) / room
-		if n > flow.MaxParts {
-			w.drop(drop.TooBig)
+		whole := append(w.head.Append(w.whole[:0]), ip[o:min(o+seg, len(ip))]...)
+		if !w.parts(s, path, whole) {
 			return
-		}
-		id := uint8(s.partN.Add(1))
-		first := s.Send.Reserve(n)
-		for i := range n {
-			part := flow.Compact{
-				Kind: flow.KindPart, PartID: id, PartIndex: uint8(i), PartLast: i == n-1,
-			}
-			b := append(part.Append(w.part[:0]), whole[i*room:min((i+1)*room, len(whole))]...)
-			w.frame(s, path, first+uint64(i), s.Send.Long(first+uint64(i)), b)
 		}
 	}
 	w.sent(now, s, path)
+}
+
+// parts seals a plaintext that does not fit the path in pieces. It reports false when that took
+// too many and nothing was sent.
+func (w *Worker) parts(s *Session, path *Path, whole []byte) bool {
+	room := path.Size - headRoom - TagSize - partRoom
+	n := (len(whole) + room - 1) / room
+	if n > flow.MaxParts {
+		w.drop(drop.TooBig)
+		return false
+	}
+	id := uint8(s.partN.Add(1))
+	first := s.Send.Reserve(n)
+	for i := range n {
+		part := flow.Compact{
+			Kind: flow.KindPart, PartID: id, PartIndex: uint8(i), PartLast: i == n-1,
+		}
+		b := append(part.Append(w.part[:0]), whole[i*room:min((i+1)*room, len(whole))]...)
+		w.frame(s, path, first+uint64(i), s.Send.Long(first+uint64(i)), b)
+	}
+	return true
 }
 
 // sent notes the time; a session that was quiet is announced to the slow path, which watches it.
@@ -243,15 +251,19 @@ func maxSegment(path *Path) uint16 {
 	return uint16(max(path.Size-headRoom-TagSize-compactTCP-timestamps, least))
 }
 
-// Message seals one plaintext of the slow path: a session message or an echo.
-// It reports false when the session has no path.
+// Message seals one plaintext of the slow path: a session message or an echo, in parts if it does
+// not fit the path. It reports false when the session has no path.
 func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
 	path := s.Path()
 	if path == nil {
 		return false
 	}
-	ctr := s.Send.Reserve(1)
-	w.frame(s, path, ctr, s.Send.Long(ctr), plain)
+	if len(plain) > path.Size-headRoom-TagSize {
+		w.parts(s, path, plain)
+	} else {
+		ctr := s.Send.Reserve(1)
+		w.frame(s, path, ctr, s.Send.Long(ctr), plain)
+	}
 	if isConfirm(plain) {
 		path.Link.MarkSent(now) // an answer: nobody waits for an answer to it
 		return true

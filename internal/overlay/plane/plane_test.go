@@ -202,6 +202,24 @@ func TestDatagramsLargerThanThePathComeInPartsAndArriveWhole(t *testing.T) {
 	}
 }
 
+func TestAnEchoLargerThanThePathIsAnsweredWhole(t *testing.T) {
+	for _, size := range []int{0, 56, 1400, 4000} {
+		r := newRig()
+		payload := bytes.Repeat([]byte("x"), size)
+		p := packet(flow.Compact{Kind: flow.KindEcho, EchoID: 1, EchoSeq: 2}, request(false, 0),
+			payload, 0)
+		flow.PutEcho(p[flow.OffloadSize:])
+		r.client.out.Reset()
+		r.client.out.Outbound(r.now, p)
+		r.carry(t, r.client, r.server, r.client.out)
+		got := r.client.in.Packets
+		if len(got) != 1 || !bytes.HasSuffix(got[0], payload) ||
+			len(got[0]) != flow.OffloadSize+28+size {
+			t.Errorf("%d bytes: %d answers", size, len(got))
+		}
+	}
+}
+
 func TestALostSegmentSplitsTheSuperPacketAndHarmsNoOther(t *testing.T) {
 	r := newRig()
 	payload := bytes.Repeat([]byte("x"), 10*1000)

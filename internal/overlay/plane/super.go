@@ -133,8 +133,8 @@ func (w *Worker) flush() {
 }
 
 // echo answers an echo request for a tunnel's endpoint, or delivers the answer to one of ours.
-// Its data stands in w.whole.
-func (w *Worker) echo(now time.Duration, s *Session) {
+// It stands in w.whole, its data from n on.
+func (w *Worker) echo(now time.Duration, s *Session, n int) {
 	c, peer := w.head, s.Peer
 	if peer == nil {
 		w.drop(drop.NoTunnel)
@@ -147,7 +147,8 @@ func (w *Worker) echo(now time.Duration, s *Session) {
 	}
 	if !c.Reply {
 		c.Reply = true
-		w.Message(now, s, append(c.Append(w.part[:0]), w.whole...))
+		c.Append(w.whole[:0]) // as long as that of the request
+		w.Message(now, s, w.whole)
 		return
 	}
 	self := w.t.Self()
@@ -155,7 +156,7 @@ func (w *Worker) echo(now time.Duration, s *Session) {
 	if c.V6 {
 		e = flow.Ends{Src: pol.Remote6, Dst: self.V6}
 	}
-	w.begin(peer, &c, e, w.whole, 0)
+	w.begin(peer, &c, e, w.whole, n)
 	w.flushEcho()
 }
 
