@@ -113,6 +113,7 @@ func TestIperf3MovesBytesOverTCPAndUDPBothWays(t *testing.T) {
 	for _, args := range []string{
 		"-4 -t 2", "-6 -t 2", "-4 -t 2 -R", "-4 -t 2 -P 4",
 		"-4 -u -b 50M -t 1", "-6 -u -b 50M -t 1 -R", "-4 -u -b 0 -t 2",
+		"-4 -u -b 20M -t 1 -l 1400", "-6 -u -b 20M -t 1 -l 8000 -R",
 	} {
 		out := n.at("technician", append([]string{"iperf3", "-J", "-c", "speed"},
 			strings.Fields(args)...)...)

@@ -80,3 +80,39 @@ func TestMQTTLosesNoneOfAThousandMessages(t *testing.T) {
 			strings.Count(reader.Log(), "\n"), messages, reader.Tail())
 	}
 }
+
+// snmpdConf is an agent that everybody may read.
+const snmpdConf = `agentaddress udp:161,udp6:161
+rocommunity public default
+rocommunity6 public default
+syslocation "cellar of the gateway"
+`
+
+func TestSNMPIsReadOverUDP(t *testing.T) {
+	n := clients(t, "snmpd", "snmpget", "snmpbulkget", "snmpwalk")
+	for _, host := range []string{"gateway", "camera"} {
+		n.w.Host(host).WriteFile("/etc/snmp/snmpd.conf", snmpdConf)
+		n.w.Host(host).Start("snmpd", "-f", "-Lo", "-C", "-c", "/etc/snmp/snmpd.conf")
+	}
+	n.regular("meter", "udp:161")
+	n.external("ups", "udp:161")
+	const location = "1.3.6.1.2.1.1.6.0"
+	ask := []string{"-v2c", "-m", "", "-c", "public", "-On", "-t", "5", "-r", "3"}
+	for _, agent := range []string{"meter", "udp6:meter", "ups"} {
+		got := n.at("technician", append(append([]string{"snmpget"}, ask...), agent, location)...)
+		if !strings.Contains(got, "cellar of the gateway") {
+			t.Errorf("snmpget %s: %q", agent, got)
+		}
+		walk := n.at("technician",
+			append(append([]string{"snmpwalk"}, ask...), agent, "1.3.6.1.2.1.1")...)
+		if lines := strings.Count(walk, "\n"); lines < 20 {
+			t.Errorf("snmpwalk %s: %d lines", agent, lines)
+		}
+		// An answer of several kilobytes: more than any device on the way takes in one piece.
+		big := n.at("technician", append(append([]string{"snmpbulkget", "-Cr120"}, ask...), agent,
+			"1.3.6.1.2.1")...)
+		if lines := strings.Count(big, "\n"); lines < 100 {
+			t.Errorf("snmpbulkget %s: %d lines", agent, lines)
+		}
+	}
+}
