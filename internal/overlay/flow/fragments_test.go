@@ -235,7 +235,8 @@ func TestTheNinthIncompletePacketCostsTheFirst(t *testing.T) {
 	var all flow.Fragments
 	for id := range uint32(flow.MaxFragmented + 1) {
 		want := int(id) / flow.MaxFragmented
-		if _, lost := give(t, &all, 0, cut(long(false, 1, 1300).bytes(), id, 1280)[0]); lost != want {
+		first := cut(long(false, 1, 1300).bytes(), id, 1280)[0]
+		if _, lost := give(t, &all, 0, first); lost != want {
 			t.Errorf("packet %d cost %d", id, lost)
 		}
 	}
