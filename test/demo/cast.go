@@ -29,7 +29,7 @@ type cast struct {
 }
 
 func newCast(s *story) *cast {
-	s.chapter("Two sites, each behind a router that lets nothing in, and a public machine between them.")
+	s.chapter("Two sites, each behind a router that lets nothing in; a public machine between them.")
 	w := world.New(s)
 	world.Story(w)
 	c := &cast{
@@ -83,7 +83,8 @@ func (c *cast) attached(h *world.Host) {
 
 func (c *cast) makeTunnel() {
 	c.s.chapter("On the gateway, one command lets the technician's node reach one port of the camera.")
-	c.s.say("gateway$ mcc create-tunnel --remote-node %s... --targets tcp:80 \\", c.technicianID[:8])
+	c.s.say("gateway$ mcc create-tunnel --remote-node %s... --targets tcp:80 \\",
+		c.technicianID[:8])
 	c.s.say("             --external-ip-address 192.168.1.10 --dns-names camera1")
 	c.home.Tunnel(c.gateway, c.technician, "camera1", c.technicianID,
 		"--targets", "tcp:80", "--external-ip-address", "192.168.1.10")
@@ -103,8 +104,8 @@ func (c *cast) openPage() {
 	c.s.say("camera1 is %s here; that address means nothing anywhere else.", c.inner)
 	onRelay := world.Count(relay.Stop(), []byte(world.Marker1))
 	onLAN := world.Count(lan.Stop(), []byte(world.Marker1))
-	c.s.say("Captured at the relay:       %d frames with the page's text (must be 0)", onRelay)
-	c.s.say("Captured on the camera's LAN: %d frames with the page's text (must be 1 or more)", onLAN)
+	c.s.say("Captured at the relay:        %d frames with the page's text (must be 0)", onRelay)
+	c.s.say("Captured on the camera's LAN: %d frames with it (must be 1 or more)", onLAN)
 	if onRelay != 0 || onLAN == 0 {
 		c.s.Fatalf("the capture shows something else than it must")
 	}
@@ -151,7 +152,7 @@ func (c *cast) nothingElse() {
 	mine := c.scan(c.technician, c.inner, ports)
 	c.s.say("technician scans camera1 on %v: finds %v (must be [80])", ports, mine)
 	theirs := c.scan(c.stranger, c.inner, ports)
-	c.s.say("another node of the same network scans the same address: finds %v (must be [])", theirs)
+	c.s.say("another node of the network scans the same address: finds %v (must be [])", theirs)
 	direct := c.scan(c.stranger, netip.MustParseAddr("203.0.113.10"), ports)
 	c.s.say("and the gateway's router: finds %v (must be [])", direct)
 	name := c.stranger.Try("getent", "hosts", "camera1")

@@ -26,8 +26,8 @@ func main() {
 	keep := flag.Bool("keep", false, "leave the world standing and print what to try")
 	flag.Parse()
 	if err := world.Enter(); err != nil {
-		fmt.Fprintln(os.Stderr, "demo: this user may not make network namespaces; as root it works:\n"+
-			"    sudo make demo\n", err)
+		fmt.Fprintln(os.Stderr, "demo: this user may not make network namespaces;",
+			"as root it works:\n    sudo make demo\n", err)
 		os.Exit(1)
 	}
 	if err := world.TUN(); err != nil {
@@ -93,8 +93,7 @@ func (s *story) play(keep bool) (code int) {
 	c.openPage()
 	c.nothingElse()
 	c.loseParent()
-	fmt.Printf("\n%5.1f s  Done. Nobody opened a port, nobody in between could read, and nobody else got in.\n",
-		time.Since(s.began).Seconds())
+	s.chapter("Done. Nobody opened a port, nobody in between could read, and nobody else got in.")
 	if keep {
 		s.stand(c)
 	}
