@@ -64,6 +64,11 @@ func TestForgedRecordsChangeNothing(t *testing.T) {
 	home := p.who.Cert.Network
 	end, endCert := p.endpoint(me.ID())
 	stranger, strangerCert := p.endpoint(g.ID())
+	unsigned, cert := p.serverCert(other, g.ID())
+	cert.Network = home
+	unsignedCert := cert.Append(nil)
+	claimed := *foreign.Cert
+	claimed.Network = home
 	node := state.Record{Kind: state.Node, Key: me.ID(), Parent: root.ID(), Network: home, Seq: 9}
 	p.tell(wire.ControlRecord, record(node, me, nil))
 	w.Run(time.Second)
@@ -116,6 +121,12 @@ func TestForgedRecordsChangeNothing(t *testing.T) {
 			r.Kind, r.Key, r.Parent = state.ClientEndpoint, end.ID(), me.ID()
 			r.Network = other.Cert.Key.Hash()
 		}), end, endCert), drop.NotAdmitted},
+		{"a server endpoint that its network did not sign", record(edit(func(r *state.Record) {
+			r.Kind, r.Key, r.Parent = state.ServerEndpoint, unsigned.ID(), me.ID()
+		}), unsigned, unsignedCert), drop.BadSignature},
+		{"a node that its network did not sign", record(edit(func(r *state.Record) {
+			r.Key, r.Parent = foreign.Secret.ID(), me.ID()
+		}), foreign.Secret, claimed.Append(nil)), drop.BadSignature},
 		{"a client endpoint as a server endpoint", record(edit(func(r *state.Record) {
 			r.Kind, r.Key, r.Parent = state.ServerEndpoint, end.ID(), me.ID()
 		}), end, endCert), drop.NotAdmitted},
