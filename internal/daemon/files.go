@@ -49,7 +49,8 @@ func readConfig(path, dir string) (*conf.Config, error) {
 			withHint("run as root or as the owner of the file")
 	}
 	if err != nil {
-		return nil, failf(ExitConfig, "configuration: %s", strings.TrimPrefix(err.Error(), "disk: ")).
+		why := strings.TrimPrefix(err.Error(), "disk: ")
+		return nil, failf(ExitConfig, "configuration: %s", why).
 			withHint("%s has to be a file that mcc init makes or a person writes", path)
 	}
 	cfg, err := conf.Parse(text, path, dir)

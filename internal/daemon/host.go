@@ -154,7 +154,8 @@ func (d *daemon) openFilter() error {
 		d.later(filter.Close)
 		res := d.files.cfg.Resolver
 		err = filter.Protect([]nft.Guard{{
-			Tun: d.host.device.Name(), Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
+			Tun:    d.host.device.Name(),
+			Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
 		}})
 	}
 	switch {
