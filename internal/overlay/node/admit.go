@@ -75,6 +75,12 @@ func (n *Node) FromStranger(now clock.Reading, from netip.AddrPort, b []byte, ou
 		n.fromCookie(now, from, b, out)
 	case wire.TypePathHandshake:
 		n.fromPathHandshake(now, b, out)
+	case wire.TypeTicket:
+		n.fromTicket(now, from, b, out)
+	case wire.TypeTicketAnswer:
+		n.fromTicketAnswer(now, from, b, out)
+	case wire.TypeReset:
+		n.fromReset(now, from, b)
 	case wire.TypeData:
 		n.fromEarly(now, from, b, out)
 	default:
@@ -153,7 +159,7 @@ func (n *Node) demandCookie(now clock.Reading, from netip.AddrPort, h wire.Hello
 func (n *Node) fromCookie(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
 	c, err := wire.ParseCookie(b)
 	a := n.parents.attempt
-	if err != nil || a == nil || c.To != a.mine || from != a.to {
+	if err != nil || a == nil || a.hs == nil || c.To != a.mine || from != a.to {
 		n.count(drop.Stranger)
 		return
 	}
@@ -294,10 +300,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		peer: cert.Key, network: cert.Network, addr: from, mine: x.mine, theirs: x.theirs,
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
-	n.event(Event{Kind: EventChildUp, Key: l.peer, Addr: from})
-	n.links.certs[l.id] = cert.Append(nil)
-	n.childAttached(l)
-	n.tell(l, wire.ControlUp, n.above(l, n.parents.active).Append(nil))
+	n.childUp(now, l, cert, "")
 }
 
 // repeatedHello3 answers a third message that came again, because our first frame was lost: the

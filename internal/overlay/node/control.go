@@ -316,6 +316,8 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromLookup(now, l, b)
 	case wire.ControlFound:
 		return n.fromFound(now, l, b)
+	case wire.ControlGrant:
+		return n.fromGrant(now, l, b)
 	case wire.ControlWant:
 		if _, err := wire.ParseWant(b); err != nil {
 			return err

@@ -58,6 +58,7 @@ type link struct {
 	theirs   wire.Label
 	toward   bool  // the neighbour is our parent
 	hinted   bool  // ICMP said that nobody is there: ask faster
+	proving  bool  // a parent that was not heard under these keys yet
 	beats    int8  // keep-alives since the last question
 	asked    int8  // questions without an answer
 	rows     int32 // label rows this neighbour caused
@@ -73,9 +74,11 @@ type link struct {
 	top      uint64
 	alarms   alarms
 	watch    *timer         // of a parent, while data flows
-	repeat   *timer         // hello3
-	hello3   []byte         // repeated until the parent is heard
+	repeat   *timer         // while proving
+	hello3   []byte         // shown while proving; nil after a ticket
 	above    []ident.NodeID // the neighbour's own chain of parents
+	tenure   tenure         // how old the keys are
+	up       *upward        // of a parent
 	since    time.Duration  // when it came up
 	movable  time.Duration  // when a new address may bring a repetition again
 	entry    int            // index of the parents entry, for our parents
@@ -183,6 +186,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.keys = session.NewPair(k.keys)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
+	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
 	l.wantNext = 0
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
@@ -197,6 +201,11 @@ func (n *Node) linkTimers(now clock.Reading, l *link) {
 		n.arm(l, beatTimer, now.Up+l.patience())
 		return
 	}
+	if l.up == nil {
+		l.up = &upward{}
+	}
+	l.up.granted, l.up.resetEnd = false, 0 // the token was for another label
+	l.up.renew = newTimer(func(now clock.Reading, out *Effects) { n.renewLink(now, l, out) })
 	l.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
 	n.arm(l, beatTimer, now.Up+l.period)
 	n.timers.arm(l.watch, now.Up+watchEvery)
@@ -209,6 +218,9 @@ func (n *Node) stopTimers(l *link) {
 	l.alarms.due = [linkTimers]time.Duration{}
 	for _, t := range []*timer{&l.alarms.timer, l.watch, l.repeat} {
 		n.timers.stop(t)
+	}
+	if l.up != nil {
+		n.timers.stop(l.up.renew)
 	}
 }
 
@@ -230,6 +242,8 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 		n.parentLost(now, l)
 		return
 	}
+	n.resets.lose(l.mine)
+	n.childrenChanged(now)
 	n.event(Event{Kind: EventChildDown, Key: l.peer, Text: why})
 }
 
@@ -322,11 +336,16 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 	out *Effects,
 ) {
 	defer n.finish(now, out)
-	l := n.links.byID[id]
 	h, size, err := wire.ParseDataHeader(b)
-	if l == nil || err != nil || h.Type != wire.TypeLink {
+	if err != nil || h.Type != wire.TypeLink {
 		n.count(drop.BadFrame)
 		return
+	}
+	l := n.links.byID[id]
+	if l == nil {
+		if l = n.comesBack(now, id, from, h, b, b[size:]); l == nil {
+			return
+		}
 	}
 	plain, ctr, err := l.keys.Open(nil, h.Epoch, h.Counter, h.Long, b[0], b[size:])
 	if err != nil {
@@ -357,13 +376,16 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 				l.movable = now.Up + movedEvery
 				n.controlMoved(now, l)
 			}
+			if !l.toward {
+				n.childrenChanged(now)
+			}
 		}
 		n.links.byAddr[from] = l // another neighbour may have claimed to live there
 	}
 	l.asked, l.hinted = 0, false
 	n.disarm(l, askTimer)
-	if l.hello3 != nil {
-		l.hello3 = nil
+	if l.proving {
+		l.proving, l.hello3 = false, nil
 		n.timers.stop(l.repeat)
 		n.parentConfirmed(now, l)
 	}

@@ -42,6 +42,8 @@ type Node struct {
 	links    linkBook
 	parents  parentSearch
 	halves   halfBook
+	tickets  ticketBook
+	resets   resetBook
 	records  *state.Table
 	own      ownRecords
 	paths    pathBook
@@ -134,6 +136,8 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.rows.init()
 	n.links.init()
 	n.halves.init(n.labels.Cap())
+	n.tickets.init(n)
+	n.resets.init(n)
 	n.paths.init()
 	n.sessions.init()
 	n.probes.init()

@@ -10,7 +10,6 @@ import (
 	"staex/internal/clock"
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
-	"staex/internal/overlay/session"
 	"staex/internal/wire"
 )
 
@@ -53,22 +52,13 @@ type parentSearch struct {
 	again   *timer
 	rejoin  *timer
 	active  *link
-	flaps   int                  // parents lost soon after they were found, in a row
-	news    *timer               // next word to the children about the chain of parents
-	told    time.Duration        // of the last one
-	known   map[int]ident.NodeID // first accepted key of each entry, kept on disk
-	quiet   bool                 // EventParentSilent was reported since the last success
-}
-
-// attempt is one handshake under way as the initiator.
-type attempt struct {
-	entry   int
-	to      netip.AddrPort
-	mine    wire.Label
-	hs      *session.Handshake
-	frame   []byte
-	mac1Key [32]byte
-	cookie  *session.Cookie
+	flaps   int                    // parents lost soon after they were found, in a row
+	news    *timer                 // next word to the children about the chain of parents
+	told    time.Duration          // of the last one
+	known   map[int]ident.NodeID   // first accepted key of each entry, kept on disk
+	tickets map[string]*keptTicket // by entry, kept on disk
+	earlier bool                   // the last try of an earlier parent was with a ticket
+	quiet   bool                   // EventParentSilent was reported since the last success
 }
 
 func (p *parentSearch) init(n *Node) {
@@ -91,6 +81,7 @@ func (p *parentSearch) learn(n *Node) {
 			p.known[i] = ident.NodeID(b)
 		}
 	}
+	p.learnTickets(n)
 }
 
 // pinName is where the first accepted key of a parents entry is kept.
@@ -108,20 +99,29 @@ func (n *Node) Parent() (id ident.NodeID, addr netip.AddrPort, ok bool) {
 // IsRoot reports that no parent is configured.
 func (n *Node) IsRoot() bool { return len(n.parents.list) == 0 }
 
-// tryParent sends a first message to the current candidate, or moves on to the next one.
+// tryParent sends a ticket or a first message to the current candidate, or moves on to the next
+// one.
 func (n *Node) tryParent(now clock.Reading, out *Effects) {
 	p := &n.parents
-	if p.tries >= helloTries || len(p.list[p.entry].Addrs) == 0 {
+	if p.active != nil && p.tries >= helloTries {
+		n.renewFailed(now, out)
+		return
+	}
+	if _, ok := p.target(); !ok || p.tries >= helloTries {
 		n.nextCandidate(now)
 	}
-	e := p.list[p.entry]
-	if len(e.Addrs) == 0 {
+	to, ok := p.target()
+	if !ok {
 		n.timers.arm(p.again, now.Up+p.wait)
 		p.tries = helloTries
 		return
 	}
-	if p.attempt == nil || p.tries == 0 {
-		n.newAttempt(now, e.Addrs[p.addr%len(e.Addrs)])
+	if a := p.attempt; a == nil || p.tries == 0 && a.kept == nil {
+		n.newAttempt(now, to)
+		if n.sendTicket(p.attempt, out) {
+			n.timers.arm(p.again, now.Up+helloFirst)
+			return
+		}
 	}
 	size := wire.MaxDatagram
 	if p.tries >= largeTries {
@@ -130,6 +130,18 @@ func (n *Node) tryParent(now clock.Reading, out *Effects) {
 	n.hello1(now, p.attempt, size, out)
 	p.tries++
 	n.timers.arm(p.again, now.Up+helloFirst<<(p.tries-1))
+}
+
+// target is where the parent that is tried now may be found: an active one where it lives.
+func (p *parentSearch) target() (to netip.AddrPort, ok bool) {
+	if p.active != nil && p.active.entry == p.entry {
+		return p.active.live.Addr(), true
+	}
+	addrs := p.list[p.entry].Addrs
+	if len(addrs) == 0 {
+		return to, false
+	}
+	return addrs[p.addr%len(addrs)], true
 }
 
 // nextCandidate gives the turn to the next address or entry; after a full round it waits longer.
@@ -152,56 +164,11 @@ func (n *Node) nextCandidate(now clock.Reading) {
 	}
 }
 
-func (n *Node) newAttempt(now clock.Reading, to netip.AddrPort) {
-	p := &n.parents
-	n.endAttempt(now)
-	hs, err := session.NewXX(true, n.who.Secret, n.rand)
-	mine, ok := n.labels.New(now.Up)
-	if err != nil || !ok {
-		return
-	}
-	p.attempt = &attempt{entry: p.entry, to: to, mine: mine, hs: hs, mac1Key: n.mac1Key(p.entry)}
-	msg, err := hs.Write(nil, nil)
-	if err != nil {
-		n.endAttempt(now)
-		return
-	}
-	p.attempt.frame = msg
-}
-
-// mac1Key is the key a first message to a parents entry is addressed with.
-func (n *Node) mac1Key(entry int) [32]byte {
-	if pin := n.parents.list[entry].Pin; !pin.IsZero() {
-		return pin
-	}
-	return n.who.Network.Key
-}
-
-func (n *Node) endAttempt(now clock.Reading) {
-	if a := n.parents.attempt; a != nil {
-		n.labels.Free(now.Up, a.mine)
-		n.parents.attempt = nil
-	}
-}
-
-func (n *Node) hello1(_ clock.Reading, a *attempt, size int, out *Effects) {
-	if a == nil {
-		return
-	}
-	h := wire.Hello1{Version: wire.Version, Label: a.mine, Noise: a.frame, Size: size}
-	b := h.Append(nil)
-	wire.PutMAC1(b, session.Mac1(a.mac1Key, wire.MACInput(b)))
-	if a.cookie != nil {
-		wire.PutMAC2(b, a.cookie.Mac2(wire.MAC2Input(b)))
-	}
-	out.Send = append(out.Send, Datagram{To: a.to, B: b})
-}
-
 // fromHello2 takes a parent's answer: who it is, and whether we want it.
 func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
 	a := n.parents.attempt
 	h, err := wire.ParseHello2(b)
-	if err != nil || a == nil || h.To != a.mine || from != a.to {
+	if err != nil || a == nil || a.hs == nil || h.To != a.mine || from != a.to {
 		n.count(drop.Stranger)
 		return
 	}
@@ -230,9 +197,9 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		keys: a.hs.Keys(), size: min(len(b), wire.MaxDatagram), period: n.cfg.KeepAlive,
 		toward: true, entry: a.entry,
 	})
-	l.above = p.Parents
-	l.hello3 = wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
-	n.sendHello3(now, l, 0, out)
+	l.above, l.up.cert = p.Parents, cert
+	l.proving, l.hello3 = true, wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
+	n.prove(now, l, 0, out)
 }
 
 // parentPayload checks what a parent says of itself: the pinned key, or a member of a network
@@ -251,13 +218,19 @@ func (n *Node) parentPayload(a *attempt, b []byte) (p wire.LinkPayload, cert *id
 	if err := proves(cert, a.hs.RemoteStatic()); err != nil {
 		return p, nil, err
 	}
-	if pin := n.parents.list[a.entry].Pin; !pin.IsZero() {
-		if cert.Key != pin {
-			return p, nil, ErrWrongPin
-		}
-		return p, cert, nil
+	return p, cert, n.acceptParent(a.entry, cert)
+}
+
+// acceptParent checks a parent's proven key and certificate against what the entry wants.
+func (n *Node) acceptParent(entry int, cert *ident.NodeCert) error {
+	pin := n.parents.list[entry].Pin
+	switch {
+	case pin.IsZero():
+		return n.trusts(cert)
+	case cert.Key != pin:
+		return ErrWrongPin
 	}
-	return p, cert, n.trusts(cert)
+	return nil
 }
 
 // refuseParent gives up on a parent that is not who we want; the next one gets its turn.
@@ -268,20 +241,6 @@ func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
 	n.parents.tries = helloTries
 	n.endAttempt(now)
 	n.timers.arm(n.parents.again, now.Up+helloCap)
-}
-
-// sendHello3 repeats the third message until the parent is heard on the link.
-func (n *Node) sendHello3(now clock.Reading, l *link, try int, out *Effects) {
-	if l.hello3 == nil {
-		return
-	}
-	if try >= hello3Tries {
-		n.linkDown(now, l, "did not finish the handshake")
-		return
-	}
-	out.send(l.live.Addr(), l.hello3)
-	l.repeat = newTimer(func(now clock.Reading, out *Effects) { n.sendHello3(now, l, try+1, out) })
-	n.timers.arm(l.repeat, now.Up+hello3First<<try)
 }
 
 // parentConfirmed makes a parent active once it was heard under the new keys.
@@ -376,6 +335,9 @@ func (n *Node) tryEarlier(now clock.Reading, out *Effects) {
 		return
 	}
 	n.timers.arm(p.rejoin, now.Up+n.cfg.Rejoin+n.jitter(n.cfg.Rejoin/8))
+	if p.attempt != nil && p.again.index >= 0 {
+		return // the link to the active one is being renewed
+	}
 	for _, l := range n.links.all() {
 		if l.toward && l != p.active {
 			return
@@ -386,6 +348,9 @@ func (n *Node) tryEarlier(now clock.Reading, out *Effects) {
 		return
 	}
 	n.newAttempt(now, p.list[0].Addrs[0])
+	if p.earlier = !p.earlier; p.earlier && n.sendTicket(p.attempt, out) {
+		return
+	}
 	n.hello1(now, p.attempt, wire.MaxDatagram, out)
 }
 
@@ -404,7 +369,7 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 		return // the configuration made us a root
 	}
 	for _, other := range n.links.all() {
-		if other.toward && other.hello3 == nil {
+		if other.toward && !other.proving {
 			n.activate(now, other)
 			return
 		}

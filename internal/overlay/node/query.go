@@ -199,6 +199,9 @@ func (n *Node) Drops() (counts [drop.Count]uint64) {
 // Links is how many neighbours there are.
 func (n *Node) Links() int { return len(n.links.byID) }
 
+// Resumptions is how many tickets were answered whose links have not come to life yet.
+func (n *Node) Resumptions() int { return len(n.tickets.ring) }
+
 // Sessions is how many sessions are live.
 func (n *Node) Sessions() int { return len(n.sessions.byKey) }
 

@@ -320,20 +320,22 @@ func (n *Node) fromEarly(now clock.Reading, from netip.AddrPort, b []byte, out *
 		seen[i].Body = bytes.Clone(seen[i].Body)
 	}
 	n.takeFast(out)
-	n.noticed(now, seen)
+	n.noticed(now, seen, out)
 }
 
 // Notice takes what the fast path saw.
 func (n *Node) Notice(now clock.Reading, seen []plane.Notice, out *Effects) {
 	defer n.finish(now, out)
-	n.noticed(now, seen)
+	n.noticed(now, seen, out)
 }
 
-func (n *Node) noticed(now clock.Reading, seen []plane.Notice) {
+func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 	for _, x := range seen {
 		switch x.Kind {
 		case plane.NoticeUnknownLabel:
 			n.unknownLabel(now, x)
+		case plane.NoticeUnknownLink:
+			n.unknownLink(now, x, out)
 		case plane.NoticeBusy:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {
 				n.watchSoon(now, s)

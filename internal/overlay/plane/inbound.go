@@ -28,7 +28,8 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 			w.pathHandshake(now, from, b, o, e, seg)
 		case wire.TypeLink:
 			w.link(from, f)
-		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie:
+		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie,
+			wire.TypeReset, wire.TypeTicket, wire.TypeTicketAnswer:
 			w.Control = append(w.Control, Control{From: from, B: f})
 		default:
 			w.drop(drop.BadType)
@@ -48,6 +49,10 @@ func (w *Worker) link(from netip.AddrPort, f []byte) {
 	r := w.t.row(l)
 	if r == nil || r.Kind != RowControl {
 		w.drop(drop.UnknownLabel)
+		if !w.asked && len(f) >= wire.MinDataSize { // a batch has one sender: it needs one answer
+			w.asked = true
+			w.notice(Notice{Kind: NoticeUnknownLink, From: from, Label: l})
+		}
 		return
 	}
 	w.Control = append(w.Control, Control{Link: r.ID, From: from, B: f})

@@ -208,6 +208,7 @@ const (
 	NoticeUnknownLabel NoticeKind = iota + 1 // a frame with a label that has no row
 	NoticeSession                            // a session message for the slow path (Body)
 	NoticeBusy                               // a session that was quiet sends again
+	NoticeUnknownLink                        // a link frame with a label that has no row
 )
 
 // Notice is one thing the fast path saw and the slow path should act on.

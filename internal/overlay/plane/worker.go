@@ -48,6 +48,7 @@ type Worker struct {
 	notes []byte
 	super super
 	cuts  flow.Fragments
+	asked bool // this batch had a link frame of which nothing is known
 }
 
 // NewWorker returns a worker on the tables.
@@ -65,7 +66,7 @@ func NewWorker(t *Tables) *Worker {
 
 // Reset forgets what the last batch produced.
 func (w *Worker) Reset() {
-	w.n = 0
+	w.n, w.asked = 0, false
 	w.Runs, w.Transit = w.Runs[:0], w.Transit[:0]
 	w.Packets, w.Control, w.Notices = w.Packets[:0], w.Control[:0], w.Notices[:0]
 	w.notes = w.notes[:0]
