@@ -29,7 +29,7 @@ type cast struct {
 }
 
 func newCast(s *story) *cast {
-	s.chapter("Two sites, each behind a router that lets nothing in; a public machine between them.")
+	s.chapter("Two sites, each behind a router that lets nothing in; a relay between them.")
 	w := world.New(s)
 	world.Story(w)
 	c := &cast{
@@ -82,7 +82,7 @@ func (c *cast) attached(h *world.Host) {
 }
 
 func (c *cast) makeTunnel() {
-	c.s.chapter("On the gateway, one command lets the technician's node reach one port of the camera.")
+	c.s.chapter("One command at the gateway lets the technician reach one port of the camera.")
 	c.s.say("gateway$ mcc create-tunnel --remote-node %s... --targets tcp:80 \\",
 		c.technicianID[:8])
 	c.s.say("             --external-ip-address 192.168.1.10 --dns-names camera1")
