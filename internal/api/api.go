@@ -33,6 +33,11 @@ const (
 	RequestTimeout = 30 * time.Second
 	// IdleTimeout is how long a connection may wait for its next complete request.
 	IdleTimeout = time.Minute
+	// maxStrangers is how many of these connections users may have who may do nothing but look
+	// names up: they must not be able to shut out everybody else.
+	maxStrangers = MaxConnections / 2
+	// strangerTimeout is how long such a connection may wait for its request.
+	strangerTimeout = 2 * time.Second
 	// ioTimeout is how long the other end may take to accept a line.
 	ioTimeout = 10 * time.Second
 )

@@ -228,6 +228,9 @@ func TestChangingNeedsMoreThanReading(t *testing.T) {
 			t.Errorf("a stranger may %q", op)
 		}
 	}
+	if err := permit(Peer{}, OpLookup); err != nil {
+		t.Errorf("a stranger may not look up names: %v", err)
+	}
 }
 
 func TestAStrangerIsToldOnceAndHandlesNothing(t *testing.T) {

@@ -16,6 +16,7 @@ const (
 	OpHealth        = "health"         // HealthReply
 	OpNodes         = "nodes"          // NodesArgs, NodesReply
 	OpResolve       = "resolve"        // ResolveArgs, ResolveReply
+	OpLookup        = "lookup"         // LookupArgs, LookupReply
 	OpRoute         = "route"          // RouteArgs, RouteReply
 	OpTunnels       = "tunnels"        // TunnelsReply
 	OpAcceptTunnel  = "accept-tunnel"  // TunnelArgs, TunnelReply
@@ -32,11 +33,16 @@ const (
 // Changes tells whether an operation changes something. An unknown one counts as such.
 func Changes(op string) bool {
 	switch op {
-	case OpID, OpParent, OpHealth, OpNodes, OpResolve, OpRoute, OpTunnels, OpPing, OpDir, OpStatus:
+	case OpID, OpParent, OpHealth, OpNodes, OpResolve, OpLookup, OpRoute, OpTunnels, OpPing,
+		OpDir, OpStatus:
 		return false
 	}
 	return true
 }
+
+// Public tells whether every user of this machine may ask for an operation. Names are asked for
+// by every program, and the DNS server tells them to everybody, too.
+func Public(op string) bool { return op == OpLookup }
 
 // IDReply is this node's id.
 type IDReply struct {
@@ -105,6 +111,20 @@ type ResolveArgs struct {
 // ResolveReply is the translated address.
 type ResolveReply struct {
 	Address string `json:"address"`
+}
+
+// LookupArgs asks for the addresses of a name, or, without one, for the name of an address. It is
+// how the name service module asks, which knows this form and order of the JSON by heart.
+type LookupArgs struct {
+	Name    string     `json:"name,omitempty"`
+	Address netip.Addr `json:"address,omitzero"`
+}
+
+// LookupReply is what there is. Fields are strings without escapes; more may follow one day.
+type LookupReply struct {
+	V4   netip.Addr `json:"v4,omitzero"`
+	V6   netip.Addr `json:"v6,omitzero"`
+	Name string     `json:"name,omitempty"` // with the domain
 }
 
 // RouteArgs asks for the way between two nodes. A zero source is this node.

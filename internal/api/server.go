@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type Server struct {
 	lists  map[net.Listener]struct{}
 	closed bool
 	active sync.WaitGroup // connections being served
+
+	strangers atomic.Int32 // connections of users at LevelNone
 }
 
 // ErrServerClosed is what Serve returns after Close.
@@ -112,6 +115,15 @@ func (s *Server) admit(c net.Conn) *Error {
 	return nil
 }
 
+// admitStranger counts a user in who may do nothing but look names up, or says why not.
+func (s *Server) admitStranger() *Error {
+	if s.strangers.Add(1) <= maxStrangers {
+		return nil
+	}
+	s.strangers.Add(-1)
+	return Errorf(CodeFailed, "%d users look names up already", maxStrangers)
+}
+
 // turnAway answers without reading anything. It must not delay others: the short line
 // fits the socket's buffer, and the deadline holds where it does not.
 func (s *Server) turnAway(c net.Conn, why *Error) {
@@ -136,8 +148,17 @@ func (s *Server) serveConn(c net.Conn, h Handler) {
 	peer = s.Access.identify(peer)
 	lines := bufio.NewScanner(c)
 	lines.Buffer(make([]byte, 0, 4096), MaxLine)
+	patience := IdleTimeout
+	if peer.Level == LevelNone {
+		if full := s.admitStranger(); full != nil {
+			s.turnAway(c, full)
+			return
+		}
+		defer s.strangers.Add(-1)
+		patience = strangerTimeout
+	}
 	for {
-		if err := c.SetReadDeadline(time.Now().Add(IdleTimeout)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			return
 		}
 		if !lines.Scan() {
@@ -151,7 +172,7 @@ func (s *Server) serveConn(c net.Conn, h Handler) {
 			return
 		}
 		if peer.Level == LevelNone {
-			return // one answer tells a stranger why; it gets no second
+			return // one answer is a name, or tells a stranger why not; it gets no second
 		}
 	}
 }

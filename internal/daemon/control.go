@@ -41,6 +41,10 @@ func (c *control) Handle(ctx context.Context, _ api.Peer, req api.Request) (any,
 		return decoded(ctx, req, c.nodes)
 	case api.OpResolve:
 		return decoded(ctx, req, c.resolve)
+	case api.OpLookup:
+		return decoded(ctx, req, func(_ context.Context, a api.LookupArgs) (any, error) {
+			return c.lookup(a)
+		})
 	case api.OpRoute:
 		return decoded(ctx, req, c.route)
 	case api.OpPing:

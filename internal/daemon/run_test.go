@@ -6,8 +6,10 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -224,6 +226,7 @@ func TestTheSocketAnswersWhatPeopleAsk(t *testing.T) {
 			t.Errorf("%s as %s is %s, want %s", ask.from, ask.target, r.Address, ask.want)
 		}
 	}
+	lookups(t, c, addr)
 	var nodes api.NodesReply
 	c.ask(t, api.OpNodes, api.NodesArgs{}, &nodes)
 	if len(nodes.Nodes) != 4 { // two nodes and two endpoints
@@ -241,6 +244,37 @@ func TestTheSocketAnswersWhatPeopleAsk(t *testing.T) {
 	}
 	c.end(t)
 	s.end(t)
+}
+
+// lookups asks as the name service module does.
+func lookups(t *testing.T, c *running, camera netip.Addr) {
+	t.Helper()
+	for _, name := range []string{"camera1", "Camera1.HOME.ARPA.", c.s.id.String()} {
+		var r api.LookupReply
+		c.ask(t, api.OpLookup, api.LookupArgs{Name: name}, &r)
+		if !r.V4.Is4() || !r.V6.Is6() || (r.V4 == camera) != (name != c.s.id.String()) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	var r api.LookupReply
+	c.ask(t, api.OpLookup, api.LookupArgs{Address: camera}, &r)
+	if r.Name != "camera1.home.arpa" {
+		t.Errorf("%v: %+v", camera, r)
+	}
+	for _, a := range []api.LookupArgs{
+		{Name: "camera9"},
+		{Name: "camera1.example.org"},
+		{Name: "camera1.home.arpa.org"},
+		{Name: ".home.arpa"},
+		{Name: "."},
+		{},
+		{Address: netip.MustParseAddr("192.0.2.1")},
+	} {
+		err := c.call(t, api.OpLookup, a, nil)
+		if e, ok := errors.AsType[*api.Error](err); !ok || e.Code != api.CodeNotFound {
+			t.Errorf("%+v: %v", a, err)
+		}
+	}
 }
 
 func TestTunnelsAreSwitchedAndDeletedFromTheSocket(t *testing.T) {
