@@ -8,7 +8,7 @@ LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt fuzz race netns cross size clean
+.PHONY: help build nss test demo lint fmt fuzz race netns cross size clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,11 @@ help: ## print this list
 build: ## build the programs into bin/
 	@scripts/need go
 	@scripts/build bin
+	@scripts/nss --if-possible
+
+nss: ## build the name service module for the GNU C library into bin/
+	@scripts/need gcc
+	@scripts/nss
 
 test: ## run every test, namespaces included
 	@scripts/test

@@ -273,10 +273,12 @@ func buildPrograms() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("scripts/build", "bin")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("scripts/build bin: %w: %s", err, out)
+	for _, args := range [][]string{{"scripts/build", "bin"}, {"scripts/nss", "--if-possible"}} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
+		}
 	}
 	return nil
 }
