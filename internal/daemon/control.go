@@ -42,9 +42,7 @@ func (c *control) Handle(ctx context.Context, _ api.Peer, req api.Request) (any,
 	case api.OpResolve:
 		return decoded(ctx, req, c.resolve)
 	case api.OpLookup:
-		return decoded(ctx, req, func(_ context.Context, a api.LookupArgs) (any, error) {
-			return c.lookup(a)
-		})
+		return decoded(ctx, req, c.lookup)
 	case api.OpRoute:
 		return decoded(ctx, req, c.route)
 	case api.OpPing:

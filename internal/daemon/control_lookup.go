@@ -3,17 +3,25 @@
 package daemon
 
 import (
+	"context"
 	"strings"
+	"time"
 
 	"staex/internal/api"
+	"staex/internal/clock"
+	"staex/internal/overlay/node"
 )
+
+// modulePatience is how long a name may wait for the network when the name service module asks:
+// a little less than the 400 ms after which it turns away.
+const modulePatience = 350 * time.Millisecond
 
 // lookup answers the name service module. A name that is none of ours is not found at once, so
 // that no program waits for it.
-func (c *control) lookup(a api.LookupArgs) (any, error) {
-	r, names := api.LookupReply{}, &namer{c.d}
+func (c *control) lookup(ctx context.Context, a api.LookupArgs) (any, error) {
+	r := api.LookupReply{}
 	if a.Name == "" {
-		name, ok := names.Reverse(a.Address.Unmap().WithZone(""))
+		name, ok := (&namer{c.d}).Reverse(a.Address.Unmap().WithZone(""))
 		if !ok {
 			return nil, notOurs(a.Address.String())
 		}
@@ -25,11 +33,20 @@ func (c *control) lookup(a api.LookupArgs) (any, error) {
 		strings.Contains(name, ".") {
 		return nil, notOurs(a.Name) // under another domain
 	}
-	var ok bool
-	if r.V4, r.V6, ok = names.Lookup(name); !ok {
+	ctx, cancel := context.WithTimeout(ctx, modulePatience)
+	defer cancel()
+	id, ok := c.d.find(ctx, name)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return nil, api.Errorf(api.CodeTimeout, "%s: the network has not answered yet", a.Name)
+	case !ok:
 		return nil, notOurs(a.Name)
 	}
-	return r, nil
+	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
+		l, _ := n.Lease(now, id)
+		r.V4, r.V6 = l.V4, l.V6
+	})
+	return r, err
 }
 
 func notOurs(what string) error {

@@ -103,7 +103,7 @@ func module(t *testing.T) (*net, *internet) {
 	n := &net{t: t, w: w, ids: map[string]string{}, run: map[string]*world.Process{}}
 	n.home = w.Found("home")
 	n.node("public", "")
-	n.node("gateway", "203.0.113.1")
+	n.node("gateway", "203.0.113.1", "dns-names = gate")
 	n.node("technician", "203.0.113.1", "dns-enable = false")
 	n.w.Host("technician").NSS()
 	n.w.Host("technician").WriteFile("/etc/resolv.conf", "nameserver 127.0.0.1\n")
@@ -126,6 +126,7 @@ func TestEveryProgramFindsNamesThroughTheModuleWithoutADNSServer(t *testing.T) {
 		{"ahostsv4", gateway, gateway4, gateway},
 		{"ahostsv6", gateway, gateway6, gateway},
 		{"hosts", gateway, gateway6, gateway},
+		{"hosts", "gate.home.arpa", gateway6, "gate.home.arpa"}, // the network knows it
 		{"hosts", gateway4, gateway4, gateway + ".home.arpa"},
 		{"hosts", gateway6, gateway6, gateway + ".home.arpa"},
 	} {
