@@ -249,6 +249,7 @@ func TestWithoutADaemonTheNextSourceIsAsked(t *testing.T) {
 const (
 	good    = `{"ok":true,"result":{"v4":"10.83.0.2","v6":"2f3:1::2"}}` + "\n"
 	refusal = `{"ok":false,"code":"not-permitted","error":"no"}` + "\n"
+	early   = `{"ok":true,"result":{"v4":"10.83.0.2` + "\x00" + `"}}` + "\n"
 )
 
 // always sends a text after whatever it is asked.
@@ -276,7 +277,7 @@ func TestAHostileSocketCostsNoMoreThanTheTimeLimit(t *testing.T) {
 		"more than is read":          {always(strings.Repeat("x", 1<<16)), "unavail"},
 		"silence":                    {silence, "unavail"},
 		"an answer in drops":         {drip, "unavail"},
-		"an address that ends early": {always(strings.Replace(good, "2\"", "2\x00\"", 1)), "unavail"},
+		"an address that ends early": {always(early), "unavail"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
