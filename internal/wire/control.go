@@ -17,7 +17,9 @@ const (
 	ControlWant    = 8 // Want
 	ControlUp      = 9 // Up
 
-	ControlGrant = 10 // Grant
+	ControlGrant  = 10 // Grant
+	ControlPeriod = 11 // Period
+	ControlMoved  = 12 // Moved
 
 	ControlHeads  = 20 // Heads
 	ControlHead   = 21 // Head

@@ -83,6 +83,9 @@ func FuzzReset(f *testing.F)          { fuzzType(f, "Reset") }
 func FuzzTicket(f *testing.F)         { fuzzType(f, "Ticket") }
 func FuzzTicketAnswer(f *testing.F)   { fuzzType(f, "TicketAnswer") }
 func FuzzGrant(f *testing.F)          { fuzzType(f, "Grant") }
+func FuzzNATProbe(f *testing.F)       { fuzzType(f, "NATProbe") }
+func FuzzPeriod(f *testing.F)         { fuzzType(f, "Period") }
+func FuzzMoved(f *testing.F)          { fuzzType(f, "Moved") }
 func FuzzConfirm(f *testing.F)        { fuzzType(f, "Confirm") }
 func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
 func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }

@@ -87,6 +87,12 @@ func returns() []Frame {
 			0x010203, 0x040506, [NonceSize]byte(pattern(0x10, NonceSize)), 1300,
 			[MACSize]byte(pattern(0x60, MACSize)),
 		}, ParseTicketAnswer),
+		with(Frame{
+			Name: "nat-probe", Go: "NATProbe", Layer: LayerDatagram, Type: TypeNATProbe,
+			Page: "nat-probe", Min: NATProbeSize, Max: NATProbeSize,
+		}, NATProbe{
+			0x040506, 7, 120, [8]byte(pattern(0x10, 8)), [MACSize]byte(pattern(0x60, MACSize)),
+		}, ParseNATProbe),
 	}
 }
 
@@ -164,6 +170,9 @@ func controls() []Frame {
 			Found{patternID(), []ident.NodeID{patternKey(0x20)}}, ParseFound),
 		with(control("grant", "Grant", ControlGrant, 18, 18+MaxTicket),
 			Grant{[TokenSize]byte(pattern(0x10, TokenSize)), pattern(0x40, MinTicket)}, ParseGrant),
+		with(control("period", "Period", ControlPeriod, 3, 3),
+			Period{PeriodMoves, 110}, ParsePeriod),
+		with(control("moved", "Moved", ControlMoved, 0, 0), Moved{}, ParseMoved),
 	}
 }
 

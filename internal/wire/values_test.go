@@ -143,6 +143,11 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"grant": same(wire.Grant{
 			Token: [wire.TokenSize]byte(run(1, wire.TokenSize)), Ticket: run(3, wire.MaxTicket),
 		}, wire.ParseGrant),
+		"nat-probe": same(wire.NATProbe{
+			To: label, Number: math.MaxUint32, Delay: wire.MaxNATDelay, Place: id, Mac: mac,
+		}, wire.ParseNATProbe),
+		"period":  same(wire.Period{Flags: 255, Seconds: math.MaxUint16}, wire.ParsePeriod),
+		"moved":   same(wire.Moved{}, wire.ParseMoved),
 		"confirm": same(wire.Confirm{}, wire.ParseConfirm),
 		"slot-ok": same(wire.SlotOK{Slots: slots(wire.MaxSlots)}, wire.ParseSlotOK),
 		"slot-unknown": same(wire.SlotUnknown{
@@ -239,6 +244,7 @@ func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
 		"ticket empty":        wire.Ticket{},
 		"ticket long":         wire.Ticket{Ticket: long},
 		"grant":               wire.Grant{Ticket: long},
+		"nat-probe delay":     wire.NATProbe{Delay: wire.MaxNATDelay + 1},
 		"slot-ok none":        wire.SlotOK{},
 		"slot-unknown many":   wire.SlotUnknown{Slots: long},
 		"offer empty":         wire.Offer{},

@@ -31,6 +31,7 @@ const (
 	TypeReset        = 9  // a restarted parent lost the link
 	TypeTicket       = 10 // resumption of a link
 	TypeTicketAnswer = 11 // answer to a resumption
+	TypeNATProbe     = 12 // how long does a translator keep a mapping?
 )
 
 // Sizes in bytes that the frames share.

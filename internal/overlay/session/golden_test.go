@@ -115,6 +115,10 @@ func goldenResumption(t *testing.T) string {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "ticket with \"contents\" under key(4) = %x\n", ticket)
+	fmt.Fprintf(&b, "nat question mac under key(1) of \"probe\" = %x\n",
+		session.ProbeMac(key(1), false, []byte("probe")))
+	fmt.Fprintf(&b, "nat answer mac under key(1) of \"probe\" = %x\n",
+		session.ProbeMac(key(1), true, []byte("probe")))
 	fmt.Fprintf(&b, "reset token of label 010203 under key(4) = %x\n", j.Token(0x010203))
 	return b.String()
 }

@@ -196,6 +196,21 @@ func TestTheMacsOfAResumptionHoldOnlyForTheirMessage(t *testing.T) {
 	}
 }
 
+func TestTheMacOfAProbeHoldsForOneDirectionAndOneLink(t *testing.T) {
+	msg := []byte("probe")
+	ask := session.ProbeMac(key(1), false, msg)
+	switch {
+	case !session.CheckProbe(key(1), false, msg, ask):
+		t.Error("a genuine mac is refused")
+	case session.CheckProbe(key(1), true, msg, ask):
+		t.Error("a question passes for an answer")
+	case session.CheckProbe(key(2), false, msg, ask):
+		t.Error("a question of another link passes")
+	case session.CheckProbe(key(1), false, []byte("prove"), ask):
+		t.Error("another question passes")
+	}
+}
+
 func TestTicketSecretsDoNotPrint(t *testing.T) {
 	for _, v := range []any{*newJar(t, 0, 0), session.ResumeFrom(key(3))} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
