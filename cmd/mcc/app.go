@@ -74,6 +74,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.switchCommands()...)
 	root.AddCommand(a.missingCommands()...)
 	root.SetHelpCommand(a.helpCommand(root))
+	root.AddCommand(a.manCommand(root))
 	return root
 }
 
