@@ -18,7 +18,7 @@ const (
 	MaxNameSize = 200
 
 	// MaxSize is the size in bytes of the largest encoded tunnel.
-	MaxSize = 1 + 1 + 1 + 3*32 + 8 + 32 + 4 + 4 + 8 + 2*(1+16) + 1 + MaxNameSize +
+	MaxSize = 1 + 1 + 1 + 3*32 + 8 + 8 + 32 + 4 + 4 + 8 + 2*(1+16) + 1 + MaxNameSize +
 		1 + 3*ident.MaxTargets + 1 + ident.MaxNames*(1+ident.MaxNameLength) +
 		2 + ident.MaxEndpointCertSize
 )
@@ -43,6 +43,7 @@ const (
 // encoding of each tunnel. A tunnel that Check refuses is a mistake of the caller and panics.
 //
 //	version 1 | side 1 | flags 1 | id 32 | remote key 32 | remote node 32 | network 8
+//	network of the remote node 8
 //	seed 32, if flag 0 is set
 //	expires 4 | offer 8 | sequence 4
 //	external: length 1 (0, 4 or 16), address | static: the same
@@ -59,6 +60,7 @@ func (t *Tunnel) Append(dst []byte) []byte {
 	b = append(b, t.RemoteKey[:]...)
 	b = append(b, t.RemoteNode[:]...)
 	b = append(b, t.Network[:]...)
+	b = append(b, t.RemoteNetwork[:]...)
 	if t.Local != nil {
 		seed := t.Local.Seed()
 		b = append(b, seed[:]...)
@@ -161,6 +163,7 @@ func Decode(b []byte) (*Tunnel, error) {
 	r.key(&t.RemoteKey, keyOptional)
 	r.key(&t.RemoteNode, keyNeeded)
 	copy(t.Network[:], r.take(len(t.Network)))
+	copy(t.RemoteNetwork[:], r.take(len(t.RemoteNetwork)))
 	if flags&flagLocal != 0 {
 		if seed := r.take(ident.KeySize); len(seed) == ident.KeySize {
 			t.Local = ident.SecretFromSeed([ident.KeySize]byte(seed))

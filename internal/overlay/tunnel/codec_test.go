@@ -109,7 +109,7 @@ func TestATunnelOfEveryOtherLengthIsRefused(t *testing.T) {
 const (
 	versionAt = 0
 	idAt      = 3
-	addressAt = idAt + 3*32 + 8 + 4 + 8 + 4
+	addressAt = idAt + 3*32 + 8 + 8 + 4 + 8 + 4
 )
 
 // badTunnels has one entry for each reason of the decoder to refuse.

@@ -49,6 +49,8 @@ type Tunnel struct {
 	RemoteNode ident.NodeID
 	// Network is that of the server endpoint's certificate.
 	Network ident.NetworkHash
+	// RemoteNetwork is that of the other node's certificate, zero until the other end has accepted.
+	RemoteNetwork ident.NetworkHash
 
 	// Name is what people call the tunnel on this machine: the name of its files.
 	Name string
@@ -71,6 +73,9 @@ type Tunnel struct {
 	Offer [8]byte
 	// Seq counts the statements made about the tunnel by its server end.
 	Seq uint32
+	// Revoked says that a key of the tunnel was taken back. It is not stored: it follows from the
+	// revocations, which are.
+	Revoked bool
 }
 
 // State is what people did to a tunnel. The zero State forbids nothing.
@@ -83,11 +88,12 @@ type State struct {
 }
 
 // Active reports whether packets may pass: both ends have accepted, neither has disabled or
-// deleted the tunnel, and it has not expired. now is in Unix seconds; 0 means that no clock can be
+// deleted the tunnel, no key of it is revoked, and it has not expired. now is in Unix seconds; 0 means that no clock can be
 // trusted, and then nothing has expired.
 func (t *Tunnel) Active(now uint32) bool {
 	return t.Local != nil && !t.RemoteKey.IsZero() &&
-		!t.DisabledHere && !t.DisabledThere && !t.Pending && !t.Deleted && !t.Expired(now)
+		!t.DisabledHere && !t.DisabledThere && !t.Pending && !t.Deleted && !t.Revoked &&
+		!t.Expired(now)
 }
 
 // Expired reports whether the tunnel's last second has passed. now is in Unix seconds; 0 means that

@@ -22,9 +22,10 @@ func sample() *tunnel.Tunnel {
 	return &tunnel.Tunnel{
 		ID: keyOf(1), Side: tunnel.Server, Local: secretOf(1), LocalCert: []byte("a certificate"),
 		RemoteKey: keyOf(2), RemoteNode: keyOf(3), Network: ident.NetworkHash{1, 2, 3},
-		Name:     "front door",
-		Targets:  []ident.Target{{Proto: ident.ProtoTCP, Port: 80}, {Proto: ident.ProtoUDP, Port: 53}},
-		External: netip.MustParseAddr("192.168.1.2"), Names: []string{"camera1", "door"},
+		RemoteNetwork: ident.NetworkHash{4, 5, 6},
+		Name:          "front door",
+		Targets:       []ident.Target{{Proto: ident.ProtoTCP, Port: 80}, {Proto: ident.ProtoUDP, Port: 53}},
+		External:      netip.MustParseAddr("192.168.1.2"), Names: []string{"camera1", "door"},
 		Static: netip.MustParseAddr("2001:db8::7"), Expires: 2_000_000_000,
 		State: tunnel.State{DisabledThere: true, Auto: true},
 		Offer: [8]byte{8, 7, 6}, Seq: 42,
@@ -49,6 +50,7 @@ func TestATunnelIsActiveOnlyWhenNothingForbidsIt(t *testing.T) {
 		"disabled there":     func(x *tunnel.Tunnel) { x.DisabledThere = true },
 		"pending":            func(x *tunnel.Tunnel) { x.Pending = true },
 		"deleted":            func(x *tunnel.Tunnel) { x.Deleted = true },
+		"revoked":            func(x *tunnel.Tunnel) { x.Revoked = true },
 		"expired":            func(x *tunnel.Tunnel) { x.Expires = 1_800_000_000 },
 	} {
 		x := open()
