@@ -32,6 +32,8 @@ var lines = map[node.EventKind]struct {
 	node.EventProbe:         {slog.LevelDebug, "probe done"},
 	node.EventLookup:        {slog.LevelDebug, "lookup done"},
 	node.EventExternals:     {levelTrace, "externals changed"},
+	node.EventRevoked:       {slog.LevelWarn, "keys revoked"},
+	node.EventWithheld:      {slog.LevelWarn, "a list of revoked keys is withheld"},
 }
 
 // event writes an event's line.

@@ -279,6 +279,7 @@ var eventNames = map[node.EventKind]string{
 	node.EventTunnelChanged: "changed", node.EventSessionUp: "session up with",
 	node.EventSessionDown: "session down with", node.EventProbe: "probe",
 	node.EventExternals: "externals changed", node.EventLookup: "lookup",
+	node.EventRevoked: "keys revoked", node.EventWithheld: "a list is withheld",
 }
 
 // Keys are the keys of the world's own network, to name it in a configuration.

@@ -60,6 +60,7 @@ const (
 	BadSignature // signature that does not verify
 	NotAdmitted  // key whose network is not admitted here
 	StaleRecord  // record older than the one already held
+	Revoked      // key that its network has taken back
 
 	// Count is the number of reasons, None included: the size of an array of counters.
 	Count = iota
@@ -113,6 +114,7 @@ var names = [Count]string{
 	BadSignature: "bad-signature",
 	NotAdmitted:  "not-admitted",
 	StaleRecord:  "stale-record",
+	Revoked:      "revoked",
 }
 
 // String returns the reason's name: lower case words joined by hyphens, at most 16 bytes long.

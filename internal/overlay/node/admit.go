@@ -63,6 +63,7 @@ func (b *halfBook) init(labels int) {
 
 // FromStranger takes a datagram of no link: a handshake, or data right behind one.
 func (n *Node) FromStranger(now clock.Reading, from netip.AddrPort, b []byte, out *Effects) {
+	n.look(now)
 	defer n.finish(now, out)
 	switch wire.PeekType(b) {
 	case wire.TypeHello1:
@@ -98,6 +99,10 @@ func (n *Node) fromHello1(now clock.Reading, from netip.AddrPort, b []byte, out 
 	key, ok := n.addressed(b, h.Mac1)
 	if !ok {
 		n.count(drop.BadMac)
+		return
+	}
+	if n.revs.gone {
+		n.count(drop.Revoked) // who attached here would end with us
 		return
 	}
 	n.expireHalves(now)
@@ -193,7 +198,9 @@ func (n *Node) answerHello1(now clock.Reading, from netip.AddrPort, b []byte, h 
 		n.count(drop.Quota)
 		return
 	}
-	p := wire.LinkPayload{Size: uint16(len(b)), NodeCert: n.who.Cert.Append(nil)}
+	p := wire.LinkPayload{
+		Size: uint16(len(b)), NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
+	}
 	msg, err := hs.Write(nil, p.Append(nil))
 	if err != nil {
 		n.labels.Free(now.Up, mine)
@@ -288,7 +295,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		err = ErrFull
 	}
 	if err != nil {
-		n.count(drop.NotAdmitted)
+		n.countRefusal(err)
 		n.event(Event{Kind: EventChildRefused, Addr: from, Text: err.Error()})
 		n.endHalf(now, x, true)
 		return
@@ -300,6 +307,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		peer: cert.Key, network: cert.Network, addr: from, mine: x.mine, theirs: x.theirs,
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
+	n.claimed(now, cert.Network, p.Head, cert.Key)
 	n.childUp(now, l, cert, "")
 }
 
@@ -328,5 +336,5 @@ func (n *Node) childPayload(x *half, b []byte) (p wire.LinkPayload, cert *ident.
 	if err := proves(cert, x.hs.RemoteStatic()); err != nil {
 		return p, nil, err
 	}
-	return p, cert, n.orTrusted(cert, n.admitted.verify(cert))
+	return p, cert, n.orTrusted(cert, n.proven(n.admitted, cert))
 }

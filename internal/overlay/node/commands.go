@@ -49,6 +49,7 @@ type Leave struct{}
 
 // Apply does what an operator or service asks. The error is a sentence for a person.
 func (n *Node) Apply(now clock.Reading, c Command, out *Effects) error {
+	n.look(now)
 	defer n.finish(now, out)
 	return c.apply(n, now)
 }
@@ -65,6 +66,9 @@ func (c SwitchTunnel) apply(n *Node, now clock.Reading) error {
 	t, err := n.find(c.Tunnel)
 	if err != nil {
 		return err
+	}
+	if t.Revoked && c.On {
+		return fmt.Errorf("tunnel %q: %w", c.Tunnel, ErrRevoked)
 	}
 	n.switchTunnel(now, t, c.On)
 	return nil

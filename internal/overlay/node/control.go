@@ -39,10 +39,11 @@ type control struct {
 
 // backlog is what one link has to send, or has received too early.
 type backlog struct {
-	out   []packet  // unacknowledged, oldest first, at most controlWindow
-	queue [][]byte  // messages that wait, at most controlQueue
-	held  [][]byte  // packets that came early: held[i] is number got+2+i
-	dirty recordSet // records to tell this neighbour, when the window has room
+	out   []packet    // unacknowledged, oldest first, at most controlWindow
+	queue [][]byte    // messages that wait, at most controlQueue
+	held  [][]byte    // packets that came early: held[i] is number got+2+i
+	dirty recordSet   // records to tell this neighbour, when the window has room
+	lists []*outgoing // of revoked keys, at most maxLists
 }
 
 // open returns the backlog to add something to.
@@ -55,7 +56,7 @@ func (c *control) open() *backlog {
 
 // settle frees a backlog that is empty.
 func (c *control) settle() {
-	if b := c.backlog; b != nil && len(b.out)+len(b.queue)+len(b.held)+b.dirty.len() == 0 {
+	if c.quiet() && (c.backlog == nil || len(c.held) == 0) {
 		c.backlog = nil
 	}
 }
@@ -63,7 +64,7 @@ func (c *control) settle() {
 // quiet reports that nothing is under way to the neighbour and nothing waits.
 func (c *control) quiet() bool {
 	b := c.backlog
-	return b == nil || len(b.out)+len(b.queue)+b.dirty.len() == 0
+	return b == nil || len(b.out)+len(b.queue)+b.dirty.len()+len(b.lists) == 0
 }
 
 // waiting is how many messages wait for the window.
@@ -131,6 +132,16 @@ func (n *Node) nextBody(l *link) []byte {
 	for len(c.queue) > 0 && len(body)+len(c.queue[0]) <= room {
 		body = append(body, c.queue[0]...)
 		c.queue = c.queue[1:]
+	}
+	for len(c.queue) == 0 && len(c.lists) > 0 {
+		m := c.lists[0].next()
+		if len(body)+len(m) > room {
+			break
+		}
+		if c.lists[0].took() {
+			c.lists = c.lists[1:]
+		}
+		body = append(body, m...)
 	}
 	for len(c.queue) == 0 && c.dirty.len() > 0 {
 		m := n.recordMessage(c.dirty.first(), l)
@@ -329,7 +340,7 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		}
 		n.linkDown(now, l, "said goodbye")
 	default:
-		n.count(drop.BadType)
+		return n.newsMessage(now, l, typ, b)
 	}
 	return nil
 }

@@ -57,6 +57,9 @@ func (n *Node) startDial(now clock.Reading, c *conversation) {
 	if c.dial != nil || c.live != nil || n.sessions.byPair[c.key] != c {
 		return
 	}
+	if n.revs.gone || n.isRevoked(c.network, c.key.remote) {
+		return
+	}
 	to, local := n.nextHop(c.key.remote, nil)
 	if local || to == nil || c.end == nil && !n.who.HasNames {
 		n.dialLater(now, c)
@@ -136,7 +139,8 @@ func (d *dial) pathOK(n *Node, now clock.Reading, s *setup, ok wire.PathOK, out 
 		n.dialLater(now, c)
 		return
 	}
-	mine := wire.XKPayload{Flags: n.flags()}
+	n.claimed(now, p.Network, p.Head, c.key.remote)
+	mine := n.xkPayload()
 	if c.end == nil {
 		mine.NodeCert = n.who.Cert.Append(nil)
 	}
@@ -167,6 +171,11 @@ func (n *Node) newSession(k session.Keys, flags uint8, l *link, out wire.Label,
 	}
 	s.SetPath(&plane.Path{Link: l.live, Label: out, Size: max(size, wire.MinDatagram)})
 	return s
+}
+
+// xkPayload is what every session handshake says of us.
+func (n *Node) xkPayload() wire.XKPayload {
+	return wire.XKPayload{Flags: n.flags(), Network: n.who.Cert.Network, Head: n.ownList()}
 }
 
 func (n *Node) flags() uint8 {
@@ -225,7 +234,7 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 		n.count(drop.OpenFailed)
 		return wire.PathRefused
 	}
-	answer, err := hs.Write(nil, wire.XKPayload{Flags: n.flags()}.Append(nil))
+	answer, err := hs.Write(nil, n.xkPayload().Append(nil))
 	mine, fits := n.newRow(now, plane.Row{Kind: plane.RowSession}, l, l)
 	if err != nil || !fits {
 		return wire.PathQuota
@@ -242,7 +251,7 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 // called finds which of our keys is called; a tunnel's endpoint knows the only key that may.
 func (n *Node) called(dest ident.NodeID) (local *ident.Secret, c *conversation, ok bool) {
 	if dest == n.self {
-		return n.who.Secret, nil, n.who.HasNames
+		return n.who.Secret, nil, n.who.HasNames && !n.revs.gone
 	}
 	t, ok := n.tunnels.ByLocalKey(dest)
 	if !ok {
@@ -320,6 +329,7 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 		n.dropLabel(now, h.mine)
 		return
 	}
+	n.claimed(now, p.Network, p.Head, c.key.remote)
 	live := &liveSession{link: h.link, mine: h.mine, out: h.out}
 	live.fast = n.newSession(h.hs.Keys(), p.Flags, h.link, h.out, h.size)
 	n.establish(now, c, live, out)
@@ -339,5 +349,7 @@ func (n *Node) caller(h *halfSession, p wire.XKPayload) *conversation {
 	if err != nil || proves(cert, static) != nil || n.trusts(cert) != nil {
 		return nil
 	}
-	return n.conversationWith(n.who.Secret, cert.Key, nil)
+	c := n.conversationWith(n.who.Secret, cert.Key, nil)
+	c.network = cert.Network
+	return c
 }

@@ -154,6 +154,9 @@ func (n *Node) fillServer(t *tunnel.Tunnel, s ServerTunnel) bool {
 
 // refresh makes the fast path follow what the tunnel says now.
 func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
+	if n.endRevoked(now, t) {
+		return
+	}
 	if t.Local != nil && !t.Deleted {
 		n.announce(t)
 	}
@@ -164,7 +167,7 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 	if end == nil {
 		end = n.newEnd(now, t)
 	}
-	end.peer.SetPolicy(n.policyOf(now, t, end))
+	end.peer.SetPolicy(n.policyOf(t, end))
 	for _, a := range end.leases {
 		if t.Deleted {
 			n.tables.SetPeer(a, nil)
@@ -172,7 +175,7 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 			n.tables.SetPeer(a, end.peer)
 		}
 	}
-	if !t.Active(unix(now)) && end.conv.live != nil {
+	if !t.Active(n.moment(t.Network)) && end.conv.live != nil {
 		n.forgetSession(now, end.conv.live)
 	}
 	n.armExpiry(now, end)
@@ -185,11 +188,11 @@ const clockPatience = 10 * time.Minute
 // armExpiry ends a tunnel on time.
 func (n *Node) armExpiry(now clock.Reading, end *tunnelEnd) {
 	n.timers.stop(end.expiry)
-	if end.t.Expires == 0 || end.t.Deleted || end.t.Expired(unix(now)) {
+	if end.t.Expires == 0 || end.t.Deleted || end.t.Expired(n.moment(end.t.Network)) {
 		return
 	}
 	end.expiry = newTimer(func(now clock.Reading, _ *Effects) {
-		if end.t.Expired(unix(now)) {
+		if end.t.Expired(n.moment(end.t.Network)) {
 			n.event(Event{
 				Kind: EventTunnelChanged, Tunnel: end.t.ID, Key: end.t.RemoteNode, Text: "expired",
 			})
@@ -197,8 +200,8 @@ func (n *Node) armExpiry(now clock.Reading, end *tunnelEnd) {
 		n.refresh(now, end.t)
 	})
 	wait := clockPatience
-	if t := unix(now); t != 0 {
-		wait = time.Duration(end.t.Expires-t+1) * time.Second
+	if n.wall != 0 {
+		wait = time.Duration(end.t.Expires-n.wall+1) * time.Second
 	}
 	n.timers.arm(end.expiry, now.Up+wait)
 }
@@ -249,10 +252,10 @@ func (n *Node) staticFree(t *tunnel.Tunnel) bool {
 func (n *Node) endByKey(key uint64) *tunnelEnd { return n.endOf[key] }
 
 // policyOf is what the fast path may let through for a tunnel now.
-func (n *Node) policyOf(now clock.Reading, t *tunnel.Tunnel, end *tunnelEnd) *plane.Policy {
+func (n *Node) policyOf(t *tunnel.Tunnel, end *tunnelEnd) *plane.Policy {
 	self := n.tables.Self()
 	p := &plane.Policy{
-		On: t.Active(unix(now)), Side: plane.SideClient, Targets: t.Targets,
+		On: t.Active(n.moment(t.Network)), Side: plane.SideClient, Targets: t.Targets,
 		Local4: self.V4, Local6: self.V6, Remote4: end.leases[0], Remote6: end.leases[1],
 	}
 	if t.Side == tunnel.Server {
@@ -267,14 +270,6 @@ func (n *Node) policyOf(now clock.Reading, t *tunnel.Tunnel, end *tunnelEnd) *pl
 		}
 	}
 	return p
-}
-
-// unix is the believed wall time in seconds, 0 while there is none.
-func unix(now clock.Reading) uint32 {
-	if now.Wall.IsZero() || !now.Synced {
-		return 0
-	}
-	return uint32(now.Wall.Unix())
 }
 
 // closeEnd takes a tunnel out of the fast path for good.
@@ -312,7 +307,7 @@ type External struct {
 func (n *Node) Externals(now clock.Reading) []External {
 	var list []External
 	for _, t := range n.tunnels.List() {
-		if t.Side == tunnel.Server && t.Active(unix(now)) && t.External.IsValid() &&
+		if t.Side == tunnel.Server && t.Active(n.moment(t.Network)) && t.External.IsValid() &&
 			!t.External.IsUnspecified() {
 			list = append(list, External{Addr: t.External, Targets: slices.Clone(t.Targets)})
 		}

@@ -30,6 +30,8 @@ const (
 	EventProbe                              // a probe ended (Token, Trail, Took, Text)
 	EventExternals                          // the set of external devices changed
 	EventLookup                             // a name has an owner or not (Token, Key, Text)
+	EventRevoked                            // a list of revoked keys was taken (Text)
+	EventWithheld                           // somebody has a list that we lack (Key = who, Text)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

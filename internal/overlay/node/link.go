@@ -71,6 +71,8 @@ type link struct {
 	size     int      // largest UDP payload proven both ways
 	period   time.Duration
 	ctl      control
+	news     linkNews
+	notAfter uint32 // end of the neighbour's certificate, in Unix seconds; 0: none
 	top      uint64
 	alarms   alarms
 	watch    *timer         // of a parent, while data flows
@@ -187,6 +189,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
+	l.news, l.notAfter = linkNews{}, 0
 	l.wantNext = 0
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
@@ -292,6 +295,7 @@ func (n *Node) question(now clock.Reading, l *link, out *Effects) {
 // Unreachable takes the hint of an ICMP error that a datagram to an address was refused. It can be
 // forged, so it only makes us ask now, and never switches by itself.
 func (n *Node) Unreachable(now clock.Reading, addr netip.AddrPort, out *Effects) {
+	n.look(now)
 	defer n.finish(now, out)
 	if l := n.links.byAddr[addr]; l != nil && l.toward && !l.hinted {
 		l.hinted, l.asked = true, 0
@@ -335,6 +339,7 @@ func (n *Node) childSilent(now clock.Reading, l *link, _ *Effects) {
 func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort, b []byte,
 	out *Effects,
 ) {
+	n.look(now)
 	defer n.finish(now, out)
 	h, size, err := wire.ParseDataHeader(b)
 	if err != nil || h.Type != wire.TypeLink {

@@ -35,6 +35,9 @@ type Node struct {
 	endKeys uint64
 	endOf   map[uint64]*tunnelEnd // by the number the fast path knows it by
 
+	revs     revocations
+	moments  moments
+	wall     uint32   // what a synchronised clock shows now, in Unix seconds; 0 without one
 	admitted networks // whose children may attach
 	trusted  networks // whose members may agree on tunnels
 	labels   *label.Alloc
@@ -133,6 +136,12 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		n.records.KeepIn(cfg.Log)
 	}
 	n.admitted, n.trusted = networksOf(who, &cfg)
+	if err := n.revs.load(n); err != nil {
+		return nil, err
+	}
+	if err := n.moments.load(n); err != nil {
+		return nil, err
+	}
 	n.rows.init()
 	n.links.init()
 	n.halves.init(n.labels.Cap())
@@ -199,6 +208,7 @@ func (n *Node) Deadline() time.Duration { return n.timers.next() }
 
 // Expire acts on every deadline that has passed.
 func (n *Node) Expire(now clock.Reading, out *Effects) {
+	n.look(now)
 	for range maxTimersPerCall {
 		t := n.timers.pop(now.Up)
 		if t == nil {

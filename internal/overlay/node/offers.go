@@ -42,6 +42,9 @@ type offer struct {
 
 // offerAgain starts or restarts telling the other end.
 func (n *Node) offerAgain(now clock.Reading, t *tunnel.Tunnel) {
+	if t.Revoked {
+		return // nobody may know of it any more
+	}
 	o := n.offers[t.ID]
 	if o == nil {
 		o = &offer{t: t}
@@ -307,6 +310,10 @@ func (n *Node) checkOffer(c *conversation, o wire.Offer) (*ident.EndpointCert, e
 	if err := cert.VerifyBy(key); err != nil {
 		return nil, err
 	}
+	n.passed(cert.Network, cert.NotBefore, n.lastOf(cert.Network))
+	if n.isRevoked(cert.Network, cert.Key) || n.isRevoked(cert.Network, c.key.remote) {
+		return nil, fmt.Errorf("offer of %v: %w", cert.Key, ErrRevoked)
+	}
 	secret := session.TunnelSecret(n.who.Secret, cert.Key)
 	proof := offerProof(secret, c.key.remote, o.ID)
 	if subtle.ConstantTimeCompare(proof[:], o.Proof[:]) != 1 {
@@ -339,6 +346,9 @@ func (n *Node) reject(now clock.Reading, c *conversation, id [8]byte, reason uin
 
 // acceptTunnel makes the client's endpoint, keeps the tunnel and tells the server end.
 func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
+	if n.endRevoked(now, t) {
+		return ErrRevoked
+	}
 	if t.Local == nil {
 		secret, err := ident.NewSecret(n.rand)
 		if err != nil {
@@ -383,6 +393,10 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 		return nil
 	}
 	n.settled(now, t)
+	if t.RemoteNetwork != c.network {
+		t.RemoteNetwork = c.network
+		n.saveTunnel(t)
+	}
 	if t.RemoteKey == cert.Key {
 		return nil
 	}
@@ -419,8 +433,12 @@ func (n *Node) checkAccept(c *conversation, a wire.Accept) (*tunnel.Tunnel, *ide
 	if err := n.trusts(node); err != nil {
 		return nil, nil, err
 	}
+	c.network = node.Network
 	if err := cert.VerifyBy(c.key.remote); err != nil {
 		return nil, nil, err
+	}
+	if t.Revoked || n.isRevoked(node.Network, cert.Key) {
+		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrRevoked)
 	}
 	proof := acceptProof(session.TunnelSecret(t.Local, cert.Key), a.ID)
 	if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {
@@ -444,50 +462,4 @@ func (n *Node) settled(now clock.Reading, t *tunnel.Tunnel) {
 func (n *Node) dropEnd(now clock.Reading, t *tunnel.Tunnel) {
 	n.closeEnd(now, t)
 	n.say(kindOf(t.Side), t.Local, n.self)
-}
-
-func (n *Node) fromReject(_ clock.Reading, c *conversation, b []byte) error {
-	r, err := wire.ParseReject(b)
-	if err != nil {
-		return err
-	}
-	for _, t := range n.tunnels.List() {
-		o := n.offers[t.ID]
-		if o != nil && t.Offer == r.ID && t.RemoteNode == c.key.remote && o.change == 0 {
-			o.wait = offerCap
-			n.event(Event{
-				Kind: EventTunnelRefused, Tunnel: t.ID, Key: c.key.remote,
-				Text: rejectText(r.Reason),
-			})
-		}
-	}
-	return nil
-}
-
-func rejectText(reason uint8) string {
-	switch reason {
-	case wire.RejectNotTrusted:
-		return "the other node does not trust our network"
-	case wire.RejectByHand:
-		return "refused by a person at the other node"
-	case wire.RejectBadCert:
-		return "the other node does not accept the certificate"
-	case wire.RejectFull:
-		return "the other node has no room for more tunnels of ours"
-	}
-	return fmt.Sprintf("refused with reason %d", reason)
-}
-
-func (n *Node) fromPending(c *conversation, b []byte) error {
-	p, err := wire.ParsePending(b)
-	if err != nil {
-		return err
-	}
-	for _, t := range n.tunnels.List() {
-		o := n.offers[t.ID]
-		if o != nil && t.Offer == p.ID && t.RemoteNode == c.key.remote {
-			o.held, o.wait = true, offerCap
-		}
-	}
-	return nil
 }

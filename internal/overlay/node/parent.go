@@ -103,6 +103,9 @@ func (n *Node) IsRoot() bool { return len(n.parents.list) == 0 }
 // one.
 func (n *Node) tryParent(now clock.Reading, out *Effects) {
 	p := &n.parents
+	if n.revs.gone {
+		return // nobody would have us
+	}
 	if p.active != nil && p.tries >= helloTries {
 		n.renewFailed(now, out)
 		return
@@ -184,7 +187,7 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 	}
 	mine := wire.LinkPayload{
 		KeepAlive: seconds(n.cfg.KeepAlive), Size: uint16(len(b)),
-		NodeCert: n.who.Cert.Append(nil),
+		NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
 	}
 	msg, err := a.hs.Write(nil, mine.Append(nil))
 	if err != nil {
@@ -198,6 +201,8 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		toward: true, entry: a.entry,
 	})
 	l.above, l.up.cert = p.Parents, cert
+	n.claimed(now, cert.Network, p.Head, cert.Key)
+	n.watchParent(now, l, cert)
 	l.proving, l.hello3 = true, wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
 	n.prove(now, l, 0, out)
 }
@@ -230,7 +235,7 @@ func (n *Node) acceptParent(entry int, cert *ident.NodeCert) error {
 	case cert.Key != pin:
 		return ErrWrongPin
 	}
-	return nil
+	return n.revokedName(cert)
 }
 
 // refuseParent gives up on a parent that is not who we want; the next one gets its turn.

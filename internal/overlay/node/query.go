@@ -173,10 +173,10 @@ func (n *Node) Route(from, to ident.NodeID) ([]ident.NodeID, bool) {
 
 // Problems lists what keeps the node from working, in sentences; empty means healthy.
 func (n *Node) Problems() []string {
-	if n.IsRoot() || n.parents.active != nil {
-		return nil
+	list := n.revocationProblems()
+	if n.IsRoot() || n.parents.active != nil || n.revs.gone {
+		return list
 	}
-	list := make([]string, 0, len(n.parents.list))
 	for _, p := range n.parents.list {
 		if len(p.Addrs) == 0 {
 			list = append(list, "parent "+p.Entry+": its name does not resolve")
@@ -221,11 +221,12 @@ type Gauge struct {
 
 // Gauges lists what grows in a node, the fullest queue of each kind.
 func (n *Node) Gauges() []Gauge {
-	var queue, unacked, held, dirty, waiting, bytes, messages int
+	var queue, unacked, held, dirty, waiting, bytes, messages, lists int
 	for _, l := range n.links.byID {
 		if b := l.ctl.backlog; b != nil {
 			queue, unacked = max(queue, len(b.queue)), max(unacked, len(b.out))
 			held, dirty = max(held, len(b.held)), max(dirty, b.dirty.len())
+			lists = max(lists, len(b.lists))
 		}
 	}
 	for _, c := range n.sessions.byPair {
@@ -244,6 +245,8 @@ func (n *Node) Gauges() []Gauge {
 		{"sessions", len(n.sessions.byKey), talks},
 		{"records", n.records.Len(), state.DefaultRows},
 		{"probes", n.probes.count, maxProbes},
+		{"lists to tell a neighbour", lists, maxLists},
+		{"lists of which a part has come", n.incoming(), maxIncoming},
 		{"messages for a neighbour", queue, controlQueue},
 		{"packets not acknowledged", unacked, controlWindow},
 		{"packets that came early", held, controlWindow},

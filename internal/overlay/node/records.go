@@ -83,6 +83,7 @@ func (n *Node) mark(key ident.NodeID) {
 // attached tells a new parent everything below and including this node.
 func (n *Node) attached(now clock.Reading, l *link) {
 	n.say(state.Node, n.who.Secret, l.peer)
+	n.tellHeads(l)
 	n.tellAll(l)
 	n.tellAbove(now, l)
 	n.retryOffers(now)
@@ -92,6 +93,7 @@ func (n *Node) attached(now clock.Reading, l *link) {
 // childAttached prepares the quota and the digest of a child's rows.
 func (n *Node) childAttached(l *link) {
 	via := state.Via(l.id)
+	n.tellHeads(l)
 	n.records.SetKeyVia(via, l.digest)
 	if l.network == n.who.Cert.Network {
 		n.records.SetQuota(via, memberRows)
@@ -160,6 +162,10 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 	}
 	if l.toward {
 		n.fromAbove(l, r, m.Record)
+		return nil
+	}
+	if n.isRevoked(r.Network, r.Key) {
+		n.count(drop.Revoked)
 		return nil
 	}
 	if !n.roomFor(l, r) {
@@ -310,7 +316,7 @@ func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
 	if c.Key != r.Key || c.Network != r.Network {
 		return ErrWrongKey
 	}
-	return n.admitted.verify(c)
+	return n.proven(n.admitted, c)
 }
 
 // admitUpdate admits a record without a certificate: what the certificate of the known row spoke

@@ -49,6 +49,7 @@ type pair struct{ local, remote ident.NodeID }
 //	  +--- waits longer each time ---+                   +--- unused for pathLife --> quiet
 type conversation struct {
 	key      pair
+	network  ident.NetworkHash // of the other node, where its certificate said so
 	local    *ident.Secret
 	end      *tunnelEnd // nil between nodes
 	live     *liveSession
@@ -147,6 +148,7 @@ func (n *Node) liveSessions() []*liveSession {
 // FromHost takes a packet, behind its offload header, that the plane could not place because its
 // tunnel has no session or no way yet. It waits, bounded, until there is one.
 func (n *Node) FromHost(now clock.Reading, pkt []byte, out *Effects) {
+	n.look(now)
 	defer n.finish(now, out)
 	peer := n.fast.Outbound(now.Up, pkt)
 	if peer == nil {
@@ -325,6 +327,7 @@ func (n *Node) fromEarly(now clock.Reading, from netip.AddrPort, b []byte, out *
 
 // Notice takes what the fast path saw.
 func (n *Node) Notice(now clock.Reading, seen []plane.Notice, out *Effects) {
+	n.look(now)
 	defer n.finish(now, out)
 	n.noticed(now, seen, out)
 }

@@ -49,6 +49,9 @@ func (n *Node) changed(now clock.Reading, t *tunnel.Tunnel, change uint8, text s
 	if t.RemoteKey.IsZero() && t.Side == tunnel.Server && !t.Deleted {
 		return // the other end does not know of it yet; the offer goes on
 	}
+	if t.Revoked {
+		return
+	}
 	n.endOffer(t)
 	n.offerAgain(now, t)
 	o := n.offers[t.ID]

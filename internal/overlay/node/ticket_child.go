@@ -117,6 +117,7 @@ func (n *Node) fromTicketAnswer(now clock.Reading, from netip.AddrPort, b []byte
 		period: n.cfg.KeepAlive, toward: true, entry: a.entry,
 	})
 	l.up.cert = cert
+	n.watchParent(now, l, cert)
 	l.proving = true
 	n.prove(now, l, 0, out)
 }

@@ -215,6 +215,8 @@ func (n *Node) openTicket(now clock.Reading, t wire.Ticket, b []byte) (*ticketCo
 		return nil, drop.BadFrame
 	case !c.secret.CheckTicket(wire.TicketMACInput(b), t.Mac):
 		return nil, drop.BadMac
+	case n.isRevoked(c.cert.Network, c.cert.Key):
+		return nil, drop.Revoked
 	case !n.stillAdmitted(c.cert), c.tenure.count >= maxResumes, c.cert.Key == n.self:
 		return nil, drop.NotAdmitted
 	}
@@ -223,8 +225,19 @@ func (n *Node) openTicket(now clock.Reading, t wire.Ticket, b []byte) (*ticketCo
 
 // stillAdmitted reports whether a child whose certificate was verified once may still attach.
 func (n *Node) stillAdmitted(c *ident.NodeCert) bool {
-	_, ok := n.admitted[c.Network]
-	return ok || slices.Contains(n.cfg.TrustNodes, c.Key)
+	if _, ok := n.admitted[c.Network]; ok {
+		return n.fit(c) == nil
+	}
+	return slices.Contains(n.cfg.TrustNodes, c.Key) && n.fitNamed(c) == nil
+}
+
+// endRevokedComebacks ends the resumptions of keys that were taken back meanwhile.
+func (n *Node) endRevokedComebacks(now clock.Reading) {
+	for _, x := range slices.Clone(n.tickets.ring) {
+		if !n.stillAdmitted(x.contents.cert) {
+			n.endComeback(now, x, true)
+		}
+	}
 }
 
 // newComeback answers a ticket with a nonce and a label of ours.
@@ -336,6 +349,7 @@ func (n *Node) comesBack(now clock.Reading, id plane.LinkID, from netip.AddrPort
 func (n *Node) childUp(now clock.Reading, l *link, cert *ident.NodeCert, how string) {
 	n.event(Event{Kind: EventChildUp, Key: l.peer, Addr: l.live.Addr(), Text: how})
 	n.links.certs[l.id] = cert.Append(nil)
+	n.watchLinkExpiry(now, l, cert)
 	n.childAttached(l)
 	n.tell(l, wire.ControlUp, n.above(l, n.parents.active).Append(nil))
 	n.grant(now, l)

@@ -70,7 +70,7 @@ func (n *Node) admissionKeys() [][32]byte {
 
 // trusts reports whether a node with this certificate may agree on tunnels with us.
 func (n *Node) trusts(c *ident.NodeCert) error {
-	return n.orTrusted(c, n.trusted.verify(c))
+	return n.orTrusted(c, n.proven(n.trusted, c))
 }
 
 // orTrusted lets a single node of a foreign network in that the configuration names. Its key was
@@ -78,7 +78,7 @@ func (n *Node) trusts(c *ident.NodeCert) error {
 func (n *Node) orTrusted(c *ident.NodeCert, err error) error {
 	_, known := n.admitted[c.Network]
 	if errors.Is(err, ErrForeign) && !known && slices.Contains(n.cfg.TrustNodes, c.Key) {
-		return nil
+		return n.fitNamed(c)
 	}
 	return err
 }

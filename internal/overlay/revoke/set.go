@@ -101,8 +101,14 @@ func (s *Set) Resignations() []*Resignation { return slices.Clone(s.resigned) }
 
 // Knows tells whether a head is kept, so that its list need not be taken again.
 func (s *Set) Knows(h *Head) bool {
-	b := h.Append(nil)
-	return slices.ContainsFunc(s.heads, func(x *Head) bool { return bytes.Equal(x.Append(nil), b) })
+	return s.Holds(h.Append(nil))
+}
+
+// Holds tells whether an encoded head is kept.
+func (s *Set) Holds(head []byte) bool {
+	return slices.ContainsFunc(s.heads, func(x *Head) bool {
+		return bytes.Equal(x.Append(nil), head)
+	})
 }
 
 // Since lists what somebody lacks of a kept head's list who has list number since; 0 lists all of
