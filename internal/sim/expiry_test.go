@@ -10,14 +10,11 @@ import (
 	"staex/internal/overlay/node"
 )
 
-func TestATunnelEndsWhenItsTimeIsOver(t *testing.T) {
-	w := home(51)
-	g, c := w.Host("gateway"), w.Host("technician")
-	g.Serve = Shout
-	w.Run(3 * time.Second)
+// tunnelFor gives the client a tunnel to the gateway's meter that ends after some time.
+func tunnelFor(w *World, g, c *Host, life time.Duration) {
 	secret, err := ident.NewSecret(g.rand)
 	must(err)
-	end := w.reading().Wall.Add(time.Minute)
+	end := w.reading().Wall.Add(life)
 	cert := &ident.EndpointCert{
 		Kind: ident.ServerEndpoint, Key: secret.ID(), Peer: c.ID(),
 		Targets: []ident.Target{snmp}, Names: []string{"meter"},
@@ -27,6 +24,14 @@ func TestATunnelEndsWhenItsTimeIsOver(t *testing.T) {
 	must(g.Apply(node.SetTunnels{
 		Tunnels: []node.ServerTunnel{{Name: "meter", Cert: cert, Secret: secret}},
 	}))
+}
+
+func TestATunnelEndsWhenItsTimeIsOver(t *testing.T) {
+	w := home(51)
+	g, c := w.Host("gateway"), w.Host("technician")
+	g.Serve = Shout
+	w.Run(3 * time.Second)
+	tunnelFor(w, g, c, time.Minute)
 	w.Until(20*time.Second, func() bool { _, ok := c.Address("meter"); return ok })
 	talks(t, w, c, "meter", "in time", 10*time.Second)
 	w.Run(time.Minute + 2*time.Second) // the last second counts
