@@ -211,7 +211,8 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 	}
 	msg := p.Body[helloMACSize:]
 	mac := n.helloMAC(c, p.Dest, msg)
-	if subtle.ConstantTimeCompare(mac[:], p.Body[:helloMACSize]) != 1 {
+	known := subtle.ConstantTimeCompare(mac[:], p.Body[:helloMACSize]) == 1
+	if !known && (c != nil || !n.hearsStrangers(now)) {
 		n.count(drop.BadMac)
 		return wire.PathRefused
 	}

@@ -57,6 +57,7 @@ type Node struct {
 	probes   probeBook
 	names    nameBook
 	lookups  tagBook
+	heard    time.Duration // when a call of another network's member was last let in
 	leases   *pool.Pool
 }
 

@@ -300,7 +300,7 @@ func (n *Node) checkOffer(c *conversation, o wire.Offer) (*ident.EndpointCert, e
 	if err != nil {
 		return nil, err
 	}
-	key, ok := n.trusted[cert.Network]
+	key, ok := n.issuerOf(c, cert, o.Network)
 	if !ok {
 		return nil, ErrForeign
 	}
