@@ -87,7 +87,7 @@ func TestDatagramsOfEverySizeComeBack(t *testing.T) {
 	n.regular("near", "udp:7")
 	n.external("beside", "udp:7")
 	four, six := n.addresses("near")
-	beside, _ := n.addresses("beside")
+	beside := n.address("technician", "beside").String()
 	huge := []int{1452, 1453, 1472, 1473, 2000, 4000, 9000, 16000, 32000, 65000}
 	for _, address := range []string{four, six, beside} {
 		n.mirrored(stdnet.JoinHostPort(address, "7"), append(allSizes(), huge...))
@@ -95,15 +95,4 @@ func TestDatagramsOfEverySizeComeBack(t *testing.T) {
 	n.mirrored(stdnet.JoinHostPort(four, "7"), []int{65507}) // all that IPv4 can say
 	n.at("technician", "ping", "-4", "-c3", "-i0.2", "-s3000", "near")
 	n.at("technician", "ping", "-6", "-c3", "-i0.2", "-s3000", "near")
-}
-
-// addresses are what a tunnel's name means to the technician.
-func (n *net) addresses(name string) (v4, v6 string) {
-	n.t.Helper()
-	first := func(database string) string {
-		out := n.at("technician", "getent", database, name)
-		address, _, _ := bytes.Cut([]byte(out), []byte(" "))
-		return string(address)
-	}
-	return first("ahostsv4"), first("ahostsv6")
 }

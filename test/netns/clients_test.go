@@ -7,6 +7,7 @@ package netns
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -104,6 +105,16 @@ func (n *net) drops() string {
 			n.run[name].Tail())
 	}
 	return b.String()
+}
+
+// addresses are what the name of a regular tunnel means to the technician.
+func (n *net) addresses(name string) (v4, v6 string) {
+	n.t.Helper()
+	six := strings.Fields(n.at("technician", "getent", "ahostsv6", name))[0]
+	if a, err := netip.ParseAddr(six); err != nil || a.Is4In6() {
+		n.t.Fatalf("getent ahostsv6 %s: %q", name, six)
+	}
+	return n.address("technician", name).String(), six
 }
 
 // report logs what a transfer cost: figures to read, not to judge.
