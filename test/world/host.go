@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ type Host struct {
 	w     *World
 	netns string
 	dir   string
-	zone  int // of the connection table, see Forget
+	zone  int               // of the connection table, see Forget
+	far   map[string]string // interface to the bridge's end of its cable
 }
 
 // private lists what every host has for itself. Below the host's folder they have the same
@@ -122,15 +124,28 @@ func (h *Host) ReadFile(name string) string {
 func (h *Host) Join(segment, iface, cidr string) {
 	h.w.t.Helper()
 	bridge := h.w.bridge(segment)
+	if h.far == nil {
+		h.far = map[string]string{}
+	}
 	far := fmt.Sprintf("v%d", cables.Add(1))
 	h.w.ip("link", "add", far, "type", "veth", "peer", "name", iface, "netns", h.netns)
 	h.w.quiet(far)
+	h.far[iface] = far
 	if err := h.Do(func() error { h.w.quiet(iface); return nil }); err != nil {
 		h.w.t.Fatalf("%v", err)
 	}
 	h.w.ip("link", "set", far, "master", bridge, "up")
-	h.w.ip("-n", h.netns, "addr", "add", cidr, "dev", iface)
+	h.w.ip("-n", h.netns, "addr", "add", cidr, "dev", iface, "nodad") // nobody else has it
 	h.w.ip("-n", h.netns, "link", "set", iface, "up")
+}
+
+// Narrow makes a cable take packets of at most mtu bytes, in both directions; longer ones that
+// come from the segment vanish without a word, as on many a line.
+func (h *Host) Narrow(iface string, mtu int) {
+	h.w.t.Helper()
+	h.w.ip("-n", h.netns, "link", "set", iface, "mtu", strconv.Itoa(mtu))
+	// One by one: what is not cut yet passes a veth pair at any size.
+	h.w.ip("link", "set", h.far[iface], "mtu", strconv.Itoa(mtu), "gso_max_segs", "1")
 }
 
 // Route sends what goes to dest ("default" or a prefix) to a neighbour.
