@@ -34,7 +34,7 @@ const (
 func Changes(op string) bool {
 	switch op {
 	case OpID, OpParent, OpHealth, OpNodes, OpResolve, OpLookup, OpRoute, OpTunnels, OpPing,
-		OpDir, OpStatus:
+		OpDir, OpStatus, OpRevocations:
 		return false
 	}
 	return true

@@ -97,8 +97,13 @@ func findTunnel(n *node.Node, names ...string) (*tunnel.Tunnel, error) {
 // stateOf is a tunnel's state in one word.
 func (l *loop) stateOf(t *tunnel.Tunnel, now clock.Reading) string {
 	seconds, _ := now.Seconds()
+	if at, ok := l.node.Moment(); ok {
+		seconds = max(seconds, uint32(at.Unix()))
+	}
 	_, refused := l.refused[t.ID]
 	switch {
+	case t.Revoked:
+		return api.StateRevoked
 	case t.Pending:
 		return api.StateOffered
 	case t.RemoteKey.IsZero() && (refused || t.DisabledThere):

@@ -47,6 +47,10 @@ func (c *control) Handle(ctx context.Context, _ api.Peer, req api.Request) (any,
 		return decoded(ctx, req, c.route)
 	case api.OpPing:
 		return decoded(ctx, req, c.ping)
+	case api.OpRevocations:
+		return decoded(ctx, req, c.revocations)
+	case api.OpRevoke:
+		return decoded(ctx, req, c.revoke)
 	case api.OpAcceptTunnel, api.OpRejectTunnel, api.OpDisableTunnel, api.OpEnableTunnel,
 		api.OpDeleteTunnel:
 		return decoded(ctx, req, func(ctx context.Context, a api.TunnelArgs) (any, error) {
