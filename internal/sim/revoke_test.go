@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"staex/internal/ident"
+	"staex/internal/overlay/drop"
 	"staex/internal/overlay/node"
 	"staex/internal/overlay/revoke"
 )
@@ -123,6 +124,9 @@ func TestAThiefWhoForgetsTheListStaysOutside(t *testing.T) {
 		w.Run(2 * time.Minute)
 		if attachedTo(c) || !happened(w.Host("root"), node.EventChildRefused, "revoked") {
 			t.Error("the thief is attached")
+		}
+		if w.Host("root").Node.Drops()[drop.Revoked] < 2 {
+			t.Error("the thief's ticket was not refused before its handshake")
 		}
 		dead(t, w, c, g, "meter")
 		return w
