@@ -134,7 +134,7 @@ type Table struct {
 // New makes an empty table for the node with key self. It keeps WholeRecords records in memory;
 // see KeepIn.
 func New(self ident.NodeID, limits Limits) *Table {
-	if limits.Rows <= 0 || limits.Rows > int(rootBit) {
+	if limits.Rows <= 0 || uint64(limits.Rows) > uint64(rootBit) {
 		limits.Rows = DefaultRows
 	}
 	if limits.PerVia <= 0 {
