@@ -243,3 +243,28 @@ func AllowFragments(p []byte, id uint16) {
 	clear(p[ip4CsumOffset : ip4CsumOffset+2])
 	binary.BigEndian.PutUint16(p[ip4CsumOffset:], ^fold(sum(0, p[:ip4HeaderLen])))
 }
+
+// CutIPv6 appends to dst the fragments of p, a whole IPv6 packet with a complete checksum, each of
+// at most mtu bytes behind an empty offload header: no router cuts IPv6, only who sends it
+// (RFC 8200 section 4.5). The fragments are copies. mtu must be at least 1,280.
+func CutIPv6(dst [][]byte, p []byte, mtu int, id uint32) [][]byte {
+	const head, unit = ip6HeaderLen + fragmentHeaderLen, 8
+	data := p[ip6HeaderLen:]
+	step := (mtu - head) / unit * unit
+	for o := 0; o < len(data); o += step {
+		piece := data[o:min(o+step, len(data))]
+		f := make([]byte, OffloadSize, OffloadSize+head+len(piece))
+		f = append(f, p[:ip6HeaderLen]...)
+		f = append(f, p[6], 0)
+		bits := uint16(o)
+		if o+step < len(data) {
+			bits |= 1
+		}
+		f = binary.BigEndian.AppendUint16(f, bits)
+		f = binary.BigEndian.AppendUint32(f, id)
+		binary.BigEndian.PutUint16(f[OffloadSize+4:], uint16(fragmentHeaderLen+len(piece)))
+		f[OffloadSize+6] = protoFragment
+		dst = append(dst, append(f, piece...))
+	}
+	return dst
+}

@@ -278,6 +278,22 @@ func TestARouterMayCutAPacketThatWasCutBefore(t *testing.T) {
 	}
 }
 
+func TestAPacketIsCutAsAHostCutsIt(t *testing.T) {
+	for _, size := range []int{0, 1, 1180, 1185, 1300, 9000, 65400} {
+		p := long(true, 3, size).bytes()
+		want := cut(p, 99, 1280)
+		got := flow.CutIPv6(nil, p, 1280, 99)
+		if len(got) != len(want) {
+			t.Fatalf("%d bytes: %d fragments, want %d", size, len(got), len(want))
+		}
+		for i := range want {
+			if !bytes.Equal(got[i], append(make([]byte, flow.OffloadSize), want[i]...)) {
+				t.Errorf("%d bytes, fragment %d: % x...", size, i, got[i][:60])
+			}
+		}
+	}
+}
+
 func FuzzFragments(f *testing.F) {
 	for _, v6 := range []bool{false, true} {
 		for i, p := range cut(long(v6, 1, 2600).bytes(), 1, 1280) {

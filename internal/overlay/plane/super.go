@@ -123,13 +123,25 @@ func (w *Worker) flush() {
 	o := u.start - hl - flow.OffloadSize
 	off := flow.RebuildOffload(&u.head, payload, u.seg, u.segs)
 	off.Put(u.buf[o:])
-	p := u.buf[o+flow.OffloadSize:]
+	p := u.buf[o+flow.OffloadSize : u.end]
 	flow.PutHeaders(p, &u.head, u.ends, payload)
-	if u.head.Kind == flow.KindUDP && u.segs == 1 && hl+payload > mostUncut {
-		flow.AllowFragments(p, uint16(w.C.Opened.Load()))
+	u.start = -1
+	if u.head.Kind == flow.KindUDP && u.segs == 1 && len(p) > mostUncut && w.external(u.peer) {
+		id := uint32(w.C.Opened.Load())
+		if u.head.V6 {
+			flow.FinishChecksum(p)
+			w.Packets = flow.CutIPv6(w.Packets, p, mostUncut, id)
+			return
+		}
+		flow.AllowFragments(p, uint16(id))
 	}
 	w.Packets = append(w.Packets, u.buf[o:u.end:u.end])
-	u.start = -1
+}
+
+// external reports whether what the peer sends leaves this host again, to a device beside it.
+func (w *Worker) external(p *Peer) bool {
+	pol := p.Policy()
+	return pol != nil && pol.External
 }
 
 // echo answers an echo request for a tunnel's endpoint, or delivers the answer to one of ours.
