@@ -128,3 +128,18 @@ func TestIperf3MovesBytesOverTCPAndUDPBothWays(t *testing.T) {
 		n.report("iperf3 "+args, got.Bytes, time.Duration(got.Seconds*float64(time.Second)))
 	}
 }
+
+func TestADeviceWithAPrivateIPv6AddressIsReached(t *testing.T) {
+	n := clients(t, "curl")
+	for host, address := range map[string]string{"gateway": "fd12::2", "camera": "fd12::10"} {
+		n.at(host, "ip", "addr", "add", address+"/64", "dev", "eth0", "nodad")
+		n.web(host, "8000")
+	}
+	n.mirror("camera", "7")
+	n.home.Tunnel(n.w.Host("gateway"), n.w.Host("technician"), "six", n.ids["technician"],
+		"--targets", "tcp:8000,udp:7", "--external-ip-address", "fd12::10")
+	want := n.file("camera", "/run/files/big", bulk)
+	n.fetches("-6", "technician", "http://six:8000/big", want)
+	n.mirrored("["+n.address6("six")+"]:7",
+		[]int{1, 1200, 1300, 1400, 1452, 1453, 3000, 9000})
+}

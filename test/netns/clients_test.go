@@ -110,11 +110,17 @@ func (n *net) drops() string {
 // addresses are what the name of a regular tunnel means to the technician.
 func (n *net) addresses(name string) (v4, v6 string) {
 	n.t.Helper()
+	return n.address("technician", name).String(), n.address6(name)
+}
+
+// address6 is the IPv6 address of a name at the technician.
+func (n *net) address6(name string) string {
+	n.t.Helper()
 	six := strings.Fields(n.at("technician", "getent", "ahostsv6", name))[0]
 	if a, err := netip.ParseAddr(six); err != nil || a.Is4In6() {
 		n.t.Fatalf("getent ahostsv6 %s: %q", name, six)
 	}
-	return n.address("technician", name).String(), six
+	return six
 }
 
 // report logs what a transfer cost: figures to read, not to judge.

@@ -14,8 +14,9 @@ import (
 )
 
 // chain is a line of nodes, each the child of the one before it: the gateway first, the
-// technician last, and as many links in between as it has hops.
-func chain(t *testing.T, hops int, v6 bool) *net {
+// technician last, and as many links in between as it has hops. Each host is prepared before its
+// node starts.
+func chain(t *testing.T, hops int, v6 bool, prepare func(h *world.Host)) *net {
 	t.Helper()
 	w := world.New(t)
 	w.NeedTUN()
@@ -37,6 +38,7 @@ func chain(t *testing.T, hops int, v6 bool) *net {
 			address, prefix = fmt.Sprintf("2001:db8::%d", 1+i), "/64"
 		}
 		w.Host(name).Join("inet", "eth0", address+prefix)
+		prepare(w.Host(name))
 		n.node(name, parent)
 		parent = stdnet.JoinHostPort(address, "9376")
 	}
@@ -49,7 +51,7 @@ func TestFilesCrossOneToFiveHopsOnEitherUnderlay(t *testing.T) {
 		for family, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
 			t.Run(fmt.Sprint(hops, " over ", family), func(t *testing.T) {
 				t.Parallel()
-				n := chain(t, hops, v6)
+				n := chain(t, hops, v6, func(*world.Host) {})
 				n.web("gateway", "8000")
 				n.mirror("gateway", "7")
 				n.regular("files", "tcp:8000,udp:7")
@@ -66,6 +68,24 @@ func TestFilesCrossOneToFiveHopsOnEitherUnderlay(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestANodeWhoseOwnCableIsNarrowIsServed(t *testing.T) {
+	t.Parallel()
+	for family, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
+		t.Run(family, func(t *testing.T) {
+			t.Parallel()
+			n := chain(t, 2, v6, func(h *world.Host) { h.Narrow("eth0", 1280) })
+			n.web("gateway", "8000")
+			n.mirror("gateway", "7")
+			n.regular("files", "tcp:8000,udp:7")
+			want := n.file("gateway", "/run/files/big", bulk)
+			n.fetches("-4", "technician", "http://files:8000/big", want)
+			n.fetches("-6", "technician", "http://files:8000/big", want)
+			n.mirrored(stdnet.JoinHostPort(n.address("technician", "files").String(), "7"),
+				[]int{1, 1100, 1200, 1400, 9000})
+		})
 	}
 }
 
