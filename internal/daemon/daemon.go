@@ -12,6 +12,7 @@
 //	parents   host names of parents            -> node                            parents.go
 //	watch     the tunnels directory            -> node                            watch_linux.go
 //	control   the control socket               -> node                            control.go
+//	watchdog  the service manager's wish to hear that all is well                   watchdog.go
 //	dns       questions for names              -> node                            dns.go
 package daemon
 
@@ -202,6 +203,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
 	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
 	d.crew.start("reload", func() error { return d.followReloads(ctx) })
+	d.crew.start("watchdog", func() error { return d.reassure(ctx) })
 	_, err := d.reloadTunnels(ctx)
 	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
