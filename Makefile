@@ -8,10 +8,10 @@ LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build nss test demo lint fmt fuzz race netns cross size clean
+.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs into bin/
 	@scripts/need go
@@ -46,6 +46,9 @@ netns: ## only the tests that need network namespaces
 
 cross: ## build for every router and server we ship to
 	@scripts/cross
+
+packages: ## make deb, rpm, apk and ipk in dist/packages (ARGS="arm64 amd64")
+	@scripts/packages $(ARGS)
 
 size: ## check that the programs still fit a small router
 	@scripts/size

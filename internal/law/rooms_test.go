@@ -109,7 +109,7 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	rooms := parseFloors(floors)
 	for _, f := range tree(t) {
 		if f.room == "" {
-			continue // test/ may import every room, and nss/ holds tests only
+			continue // tests outside the rooms may import every room
 		}
 		if _, ok := find(rooms, f.room); !ok {
 			t.Errorf("%s: room %s is not in the law", f.path, f.room)

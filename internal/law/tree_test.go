@@ -20,7 +20,7 @@ const module = "staex"
 // file is one parsed Go file of the tree.
 type file struct {
 	path string // from the top of the tree
-	room string // as in the law: "overlay/flow", "cmd/mcc"; empty below nss/ and test/
+	room string // as in the law: "overlay/flow", "cmd/mcc"; empty outside internal and cmd
 	test bool   // *_test.go
 	text string
 	set  *token.FileSet
@@ -47,12 +47,12 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// tree parses every Go file of internal, cmd, nss and test, in the order of their paths.
+// tree parses every Go file of internal, cmd, nss, packaging and test, in the order of their paths.
 func tree(t *testing.T) []file {
 	t.Helper()
 	var files []file
 	root := os.DirFS(top(t))
-	for _, floor := range []string{"internal", "cmd", "nss", "test"} {
+	for _, floor := range []string{"internal", "cmd", "nss", "packaging", "test"} {
 		err := fs.WalkDir(root, floor, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil && path == floor:
