@@ -29,6 +29,10 @@ const (
 
 	ControlLookup = 30 // Lookup
 	ControlFound  = 31 // Found
+
+	ControlDigest = 40 // Digest
+	ControlDiffer = 41 // Differ
+	ControlFetch  = 42 // Fetch
 )
 
 // Sizes of control packets in bytes.

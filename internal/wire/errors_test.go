@@ -22,6 +22,25 @@ func grow(n int) func([]byte) []byte {
 	return func(b []byte) []byte { return append(b, make([]byte, n)...) }
 }
 
+// repeatedKey is a Differ whose only part lists one key twice.
+func repeatedKey(b []byte) []byte {
+	fresh := append([]byte{1, 0x20, 0, 1, 2}, b[5:43]...)
+	return append(fresh, b[5:43]...)
+}
+
+// manyListed is a Differ with four parts of eight keys each.
+func manyListed([]byte) []byte {
+	b := []byte{0, 0, 15}
+	for part := range byte(4) {
+		b = append(b, 8)
+		for i := range byte(8) {
+			key := [38]byte{part<<4 | i}
+			b = append(b, key[:]...)
+		}
+	}
+	return b
+}
+
 func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 	tests := []struct {
 		frame  string
@@ -76,6 +95,16 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 		{"prints", grow(127 * 8), "fingerprints", wire.ErrBadLength},
 		{"resign", grow(wire.MaxStatement), "statement", wire.ErrBadLength},
 		{"time", grow(wire.MaxStatement), "statement", wire.ErrBadLength},
+		{"digest", put(0, 2), "last", wire.ErrBadValue},
+		{"digest", put(1, 64), "nibbles", wire.ErrBadLength},
+		{"digest", put(3, 0x21), "prefix", wire.ErrBadPadding},
+		{"differ", put(0, 64), "nibbles", wire.ErrBadLength},
+		{"differ", put(1, 0x21), "prefix", wire.ErrBadPadding},
+		{"differ", put(4, 9), "keys", wire.ErrBadLength},
+		{"differ", put(5, 0x30), "key", wire.ErrBadValue},
+		{"differ", put(5, 0x21), "key", wire.ErrBadValue},
+		{"differ", repeatedKey, "key", wire.ErrBadValue},
+		{"differ", manyListed, "keys", wire.ErrBadLength},
 		{"ticket", put(0, 0xa1), "type", wire.ErrBadType},
 		{"ticket", put(4, 2), "version", wire.ErrBadVersion},
 		{"ticket", put(5, 1), "zero", wire.ErrBadPadding},

@@ -76,7 +76,8 @@ type Frame struct {
 // Frames lists every frame and message of the protocol, in the order of the pages. Some
 // stand in it more than once to show a variant, under one page.
 var Frames = slices.Concat(
-	datagrams(), returns(), plaintexts(), controls(), revocations(), sessions(), payloads())
+	datagrams(), returns(), plaintexts(), controls(), revocations(), comparisons(),
+	sessions(), payloads())
 
 type encoder interface{ Append(dst []byte) []byte }
 

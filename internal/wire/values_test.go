@@ -49,6 +49,37 @@ func headStates(n int) []wire.HeadState {
 	return list
 }
 
+// span is a span of so many half bytes.
+func span(nibbles uint8) (s wire.Span) {
+	for i := range nibbles {
+		s = s.Part(int(i) % wire.SpanParts)
+	}
+	return s
+}
+
+func sums() (list [wire.SpanParts][wire.SumSize]byte) {
+	for i := range list {
+		copy(list[i][:], run(byte(i), wire.SumSize))
+	}
+	return list
+}
+
+// parts are all parts of a span of 62 half bytes: three with all the keys that may be listed, and
+// the others with too many.
+func parts(s wire.Span) (list []wire.PartDiff) {
+	for i := range wire.SpanParts {
+		p := wire.PartDiff{Part: uint8(i), Many: i > 2}
+		for j := range wire.MaxListed {
+			if i <= 2 {
+				last := s.Part(i).Part(j)
+				p.Have = append(p.Have, wire.Have{Key: last.Prefix, Seq: 1<<48 - 1})
+			}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
 type appender interface{ Append(dst []byte) []byte }
 
 // same encodes and parses v, which must come back whole, after what dst held before.
@@ -185,6 +216,11 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"prints": same(wire.Prints{
 			Prints: run(1, wire.MaxPrints*wire.PrintSize),
 		}, wire.ParsePrints),
+		"digest": same(wire.Digest{
+			Last: true, Span: span(63), Sums: sums(),
+		}, wire.ParseDigest),
+		"differ": same(wire.Differ{Span: span(62), Parts: parts(span(62))}, wire.ParseDiffer),
+		"fetch":  same(wire.Fetch{Key: key}, wire.ParseFetch),
 		"resign": same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
 		"time":   same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
 	}
@@ -260,6 +296,10 @@ func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
 		"head prints":         wire.Head{Head: id[:], Prints: long},
 		"prints none":         wire.Prints{},
 		"prints many":         wire.Prints{Prints: long},
+		"digest span":         wire.Digest{Span: wire.Span{Nibbles: wire.MaxNibbles}},
+		"differ span":         wire.Differ{Span: wire.Span{Nibbles: wire.MaxNibbles}},
+		"differ part":         wire.Differ{Parts: []wire.PartDiff{{Have: make([]wire.Have, 9)}}},
+		"differ keys":         wire.Differ{Parts: []wire.PartDiff{{Have: make([]wire.Have, 25)}}},
 		"resign none":         wire.Resign{},
 		"time long":           wire.Time{Statement: long},
 	}
