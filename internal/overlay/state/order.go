@@ -162,3 +162,18 @@ func (o *order) walk(from ident.NodeID, visit func(rowID) bool) {
 		p = place{leaf: p.leaf + 1}
 	}
 }
+
+// count is how many rows there are from one key on and before another; all says that there is no
+// other. It takes time in proportion to the leaves.
+func (o *order) count(from, to *ident.NodeID, all bool) int {
+	p, _ := o.seek(from)
+	q := place{leaf: len(o.leaves)}
+	if !all {
+		q, _ = o.seek(to)
+	}
+	n := q.at - p.at
+	for i := p.leaf; i < q.leaf; i++ {
+		n += int(o.leaves[i].n)
+	}
+	return n
+}
