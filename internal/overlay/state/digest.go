@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
 
@@ -19,52 +18,65 @@ import (
 // and gains that the second is taken for the first.
 func sumOf(encoded []byte) uint32 { return crc32.ChecksumIEEE(encoded) }
 
-// secretKey is the key of a digest. It cannot be printed.
-type secretKey struct{ b [32]byte }
+// digestKey keys the digests of one link. It cannot be printed.
+type digestKey struct{ b [digestKeySize]byte }
+
+const (
+	// digestKeySize makes key, row key and sequence number fill one block of the hash.
+	digestKeySize = blake2s.BlockSize - ident.KeySize - 8
+	// digestLabel separates the key of the digests from every other use of a link's key.
+	digestLabel = "staex digest v1"
+)
 
 // Format hides the key from every verb of package fmt.
-func (secretKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
+func (digestKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
 
-// hasher makes the hashes of many rows under one key: BLAKE2s-256, keyed, over the row's key and
-// its sequence number in 8 bytes.
-type hasher struct {
-	h   hash.Hash
-	buf [blake2s.Size]byte
-}
-
-func newHasher(key *secretKey) *hasher {
-	h, err := blake2s.New256(key.b[:])
+// newDigestKey derives the key from that of the link.
+func newDigestKey(link [32]byte) (key digestKey) {
+	h, err := blake2s.New256(link[:])
 	if err != nil {
 		panic("state: a 32-byte key was refused: " + err.Error())
 	}
-	return &hasher{h: h}
+	h.Write([]byte(digestLabel))
+	copy(key.b[:], h.Sum(nil))
+	return key
 }
 
-func (x *hasher) row(key *ident.NodeID, seq uint64) *[blake2s.Size]byte {
-	x.h.Reset()
-	x.h.Write(key[:])
-	x.h.Write(binary.BigEndian.AppendUint64(x.buf[:0], seq))
-	x.h.Sum(x.buf[:0])
-	return &x.buf
+// hasher makes the hashes of many rows: BLAKE2s-256 over the digest key, the row's key and its
+// sequence number in 8 bytes.
+type hasher struct{ block [blake2s.BlockSize]byte }
+
+func newHasher(key *digestKey) *hasher {
+	x := &hasher{}
+	copy(x.block[:], key.b[:])
+	return x
+}
+
+func (x *hasher) row(key *ident.NodeID, seq uint64) [blake2s.Size]byte {
+	copy(x.block[digestKeySize:], key[:])
+	binary.BigEndian.PutUint64(x.block[digestKeySize+ident.KeySize:], seq)
+	return blake2s.Sum256(x.block[:])
 }
 
 // short is what one row adds to the digest in a keep-alive.
 func (x *hasher) short(r *row) uint32 {
-	return binary.BigEndian.Uint32(x.row(&r.key, r.seqNumber())[:])
+	sum := x.row(&r.key, r.seqNumber())
+	return binary.BigEndian.Uint32(sum[:])
 }
 
 // digest is a sum over rows that does not depend on their order. It is made when it is first asked
 // for, and kept from then on: a table that only grows pays nothing.
 type digest struct {
-	key   secretKey
+	key   digestKey
 	total uint32
 	made  bool
 }
 
-// setKey changes the key and reports whether it is another one.
-func (d *digest) setKey(key [32]byte) {
-	if subtle.ConstantTimeCompare(d.key.b[:], key[:]) != 1 {
-		*d = digest{key: secretKey{key}}
+// setKey changes the key. What was made under the same one stays.
+func (d *digest) setKey(link [32]byte) {
+	key := newDigestKey(link)
+	if subtle.ConstantTimeCompare(d.key.b[:], key.b[:]) != 1 {
+		*d = digest{key: key}
 	}
 }
 
@@ -132,11 +144,13 @@ func (t *Table) subtrees(b *branch, visit func(*row)) {
 // Digest computes the digest of the chosen rows under a key from scratch. It takes time in
 // proportion to the table.
 func (t *Table) Digest(key [32]byte, chosen func(Row) bool) uint32 {
-	x := newHasher(&secretKey{key})
+	derived := newDigestKey(key)
+	x := newHasher(&derived)
 	var total uint32
 	t.Each(func(r Row) bool {
 		if chosen(r) {
-			total += binary.BigEndian.Uint32(x.row(&r.Key, r.Seq)[:])
+			sum := x.row(&r.Key, r.Seq)
+			total += binary.BigEndian.Uint32(sum[:])
 		}
 		return true
 	})

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"math"
 
+	"golang.org/x/crypto/blake2s"
+
 	"staex/internal/ident"
 	"staex/internal/wire"
 )
@@ -23,8 +25,8 @@ type Parts struct {
 // sum128 is a digest under way: two integers that are added apart.
 type sum128 [2]uint64
 
-func (s *sum128) add(hash []byte) {
-	s[0] += binary.BigEndian.Uint64(hash)
+func (s *sum128) add(hash [blake2s.Size]byte) {
+	s[0] += binary.BigEndian.Uint64(hash[:])
 	s[1] += binary.BigEndian.Uint64(hash[8:])
 }
 
@@ -44,7 +46,7 @@ func (t *Table) PartsOf(via Via, s wire.Span) Parts {
 		r := t.store.at(id)
 		i := s.PartOf(&r.key)
 		p.Rows[i]++
-		sums[i].add(x.row(&r.key, r.seqNumber())[:])
+		sums[i].add(x.row(&r.key, r.seqNumber()))
 	})
 	for i, sum := range sums {
 		binary.BigEndian.PutUint64(p.Sums[i][:], sum[0])
@@ -77,10 +79,17 @@ func (t *Table) EntriesIn(via Via, s wire.Span) []Entry {
 // branch or among all of the span.
 func (t *Table) eachIn(via Via, s wire.Span, visit func(rowID)) {
 	b := t.lookBranch(via)
-	if b == nil && via != All {
+	switch {
+	case b == nil && via != All:
 		return
-	}
-	if b != nil && int(b.rows) < t.countIn(s) {
+	case via == All && s.Nibbles == 0:
+		for id := range t.store.used {
+			if t.store.at(id).kind != 0 {
+				visit(id)
+			}
+		}
+		return
+	case b != nil && int(b.rows) <= 2*t.countIn(s): // no look at what is above each row
 		for c := b.child; c != noRow; c = t.store.at(c).next {
 			t.subtree(c, func(id rowID) {
 				if s.Holds(&t.store.at(id).key) {

@@ -129,6 +129,7 @@ type Table struct {
 	spare    []rowID
 	networks networkBook
 	sum      digest
+	zero     digestKey // of a link whose key was not set
 }
 
 // New makes an empty table for the node with key self. It keeps WholeRecords records in memory;
@@ -147,7 +148,9 @@ func New(self ident.NodeID, limits Limits) *Table {
 		journal:  newJournal(NewMemory(WholeRecords)),
 		branches: map[Via]rowID{},
 		networks: networkBook{number: map[ident.NetworkHash]uint16{}},
+		zero:     newDigestKey([32]byte{}),
 	}
+	t.sum.key = t.zero
 	t.order.store = t.store
 	t.branch(Self)
 	return t

@@ -33,6 +33,7 @@ func (t *Table) branch(via Via) *branch {
 		return b
 	}
 	b := &branch{via: via, child: noRow, quota: int32(min(t.limits.PerVia, math.MaxInt32))}
+	b.sum.key = t.zero
 	if via == Self {
 		b.quota = math.MaxInt32 // our own rows are bounded by the table alone
 	}
