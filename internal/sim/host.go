@@ -4,6 +4,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -39,7 +40,7 @@ type Host struct {
 	tunnels []node.ServerTunnel
 	planned uint64
 	tokens  uint64
-	slim    bool
+	whole   int
 }
 
 // Config says how a host is set up.
@@ -50,7 +51,7 @@ type Config struct {
 	Network *Network // default: the world's own
 	Parents []string // "192.0.2.1:9376" or "NAME@192.0.2.1:9376" to pin a host's key
 	Node    node.Config
-	Slim    bool // keeps no log of records: only the first state.WholeRecords whole, in memory
+	Whole   int // records it keeps whole, as a node without a disk does; 0: all
 }
 
 // Add makes a host and starts its node.
@@ -60,7 +61,7 @@ func (w *World) Add(c Config) *Host {
 	}
 	h := &Host{
 		Name: c.Name, Addr: netip.MustParseAddrPort(c.Addr), NAT: c.NAT, w: w, cfg: c.Node,
-		slim: c.Slim,
+		whole: c.Whole,
 	}
 	h.rand = w.stream("host " + c.Name)
 	h.Who = w.identity(h.rand, c.Network)
@@ -123,10 +124,7 @@ func (h *Host) ID() ident.NodeID { return h.Who.Secret.ID() }
 // Start boots the node with what is on its disk.
 func (h *Host) Start() {
 	h.cfg.Stored = maps.Clone(h.Disk)
-	h.cfg.Log = nil
-	if !h.slim {
-		h.cfg.Log = state.NewMemory(state.DefaultRows)
-	}
+	h.cfg.Log = state.NewMemory(cmp.Or(h.whole, state.DefaultRows))
 	n, err := node.New(h.cfg, h.Who, h.rand)
 	must(err)
 	h.Node = n

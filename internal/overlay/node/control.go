@@ -42,8 +42,20 @@ type backlog struct {
 	out   []packet    // unacknowledged, oldest first, at most controlWindow
 	queue [][]byte    // messages that wait, at most controlQueue
 	held  [][]byte    // packets that came early: held[i] is number got+2+i
+	first recordSet   // records to tell this neighbour before the others
 	dirty recordSet   // records to tell this neighbour, when the window has room
 	lists []*outgoing // of revoked keys, at most maxLists
+}
+
+// records is how many records wait to be told.
+func (b *backlog) records() int { return b.first.len() + b.dirty.len() }
+
+// next is where the next of them stands.
+func (b *backlog) next() *recordSet {
+	if b.first.len() > 0 {
+		return &b.first
+	}
+	return &b.dirty
 }
 
 // open returns the backlog to add something to.
@@ -64,7 +76,7 @@ func (c *control) settle() {
 // quiet reports that nothing is under way to the neighbour and nothing waits.
 func (c *control) quiet() bool {
 	b := c.backlog
-	return b == nil || len(b.out)+len(b.queue)+b.dirty.len()+len(b.lists) == 0
+	return b == nil || len(b.out)+len(b.queue)+b.records()+len(b.lists) == 0
 }
 
 // waiting is how many messages wait for the window.
@@ -105,7 +117,7 @@ func (n *Node) tell(l *link, typ uint8, body []byte) {
 func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
 	c := &l.ctl
 	for c.backlog != nil && len(c.out) < controlWindow {
-		body := n.nextBody(l)
+		body := n.nextBody(now, l)
 		if len(body) == 0 {
 			break
 		}
@@ -125,7 +137,7 @@ func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
 }
 
 // nextBody takes messages for one packet: those that wait, then records that changed.
-func (n *Node) nextBody(l *link) []byte {
+func (n *Node) nextBody(now clock.Reading, l *link) []byte {
 	var body []byte
 	room := controlRoom - wire.ControlHeaderSize
 	c := &l.ctl
@@ -143,12 +155,15 @@ func (n *Node) nextBody(l *link) []byte {
 		}
 		body = append(body, m...)
 	}
-	for len(c.queue) == 0 && c.dirty.len() > 0 {
-		m := n.recordMessage(c.dirty.first(), l)
-		if len(body)+len(m) > room {
+	for len(c.queue) == 0 && c.records() > 0 {
+		set := c.next()
+		key := set.list[0]
+		m := n.recordMessage(key, l)
+		if len(body)+len(m) > room || m == nil && !n.fetch(now, key) {
 			break
 		}
-		c.dirty.pop()
+		set.pop()
+		delete(n.passing, key)
 		body = append(body, m...)
 	}
 	return body
@@ -278,10 +293,11 @@ func (n *Node) acknowledged(now clock.Reading, l *link, ack uint32) {
 	} else {
 		n.disarm(l, resendTimer)
 	}
-	if len(c.queue) > 0 || c.dirty.len() > 0 {
+	if len(c.queue) > 0 || c.records() > 0 {
 		n.links.busy[l.id] = l
 	}
 	c.settle()
+	n.compareOn(now, l)
 }
 
 // messages delivers the messages of one packet in order.
@@ -302,15 +318,27 @@ func (n *Node) messages(now clock.Reading, l *link, body []byte, out *Effects) {
 	}
 }
 
+// mayTell reports whether a neighbour may send messages of a type: some only a parent may, and
+// some only a child.
+func mayTell(l *link, typ uint8) bool {
+	switch typ {
+	case wire.ControlUp, wire.ControlWant, wire.ControlDiffer, wire.ControlFetch:
+		return l.toward
+	case wire.ControlDigest:
+		return !l.toward
+	}
+	return true
+}
+
 // message acts on one control message of a neighbour.
 func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Effects) error {
-	if !l.toward && (typ == wire.ControlUp || typ == wire.ControlWant) {
-		n.count(drop.BadType) // only a parent may say this
+	if !mayTell(l, typ) {
+		n.count(drop.BadType)
 		return nil
 	}
 	switch typ {
 	case wire.ControlRecord:
-		return n.fromRecord(l, b)
+		return n.fromRecord(now, l, b)
 	case wire.ControlPath:
 		return n.fromPath(now, l, b, out)
 	case wire.ControlPathOK:
@@ -327,6 +355,12 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromLookup(now, l, b)
 	case wire.ControlFound:
 		return n.fromFound(now, l, b)
+	case wire.ControlDigest:
+		return n.fromDigest(now, l, b)
+	case wire.ControlDiffer:
+		return n.fromDiffer(now, l, b)
+	case wire.ControlFetch:
+		return n.fromFetch(now, l, b)
 	case wire.ControlGrant:
 		return n.fromGrant(now, l, b)
 	case wire.ControlWant:

@@ -81,6 +81,7 @@ type link struct {
 	above    []ident.NodeID // the neighbour's own chain of parents
 	tenure   tenure         // how old the keys are
 	up       *upward        // of a parent
+	sync     *syncing       // of comparisons
 	since    time.Duration  // when it came up
 	movable  time.Duration  // when a new address may bring a repetition again
 	entry    int            // index of the parents entry, for our parents
@@ -190,7 +191,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
 	l.news, l.notAfter = linkNews{}, 0
-	l.wantNext = 0
+	l.wantNext, l.sync = 0, nil
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})

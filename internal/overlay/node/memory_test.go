@@ -93,7 +93,7 @@ func attach(t *testing.T, n *Node, i int, out *Effects) *link {
 	r := &state.Record{
 		Kind: state.Node, Key: l.peer, Parent: n.self, Network: l.network, Seq: 1,
 	}
-	n.putRecord(l, r, wire.Record{Record: r.Append(nil)})
+	n.putRecord(now, l, r, wire.Record{Record: r.Append(nil)})
 	n.digestFor(l)
 	out.Reset()
 	n.finish(now, out)
@@ -135,7 +135,7 @@ func TestAMillionKnownNodesCostSixtyFourBytesBesideTheirKeys(t *testing.T) {
 		r := &state.Record{
 			Kind: state.Node, Key: numbered(i), Parent: relay.peer, Network: relay.network, Seq: 1,
 		}
-		n.putRecord(relay, r, wire.Record{Record: r.Append(nil)})
+		n.putRecord(clock.Reading{}, relay, r, wire.Record{Record: r.Append(nil)})
 	}
 	each := float64(inHeap()-before) / rows
 	if n.records.Len() != rows+1 {

@@ -59,6 +59,8 @@ type Node struct {
 	lookups  tagBook
 	heard    time.Duration // when a call of another network's member was last let in
 	leases   *pool.Pool
+	fetching map[ident.NodeID]time.Duration // records asked for below, and when
+	passing  map[ident.NodeID][]byte        // records that came and are not kept, to tell them on
 }
 
 // Config is what a node is told once. Durations are on the Up clock.
@@ -130,6 +132,9 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		ends:    map[ident.NodeID]*tunnelEnd{},
 		endOf:   map[uint64]*tunnelEnd{},
 		offers:  map[ident.NodeID]*offer{},
+
+		fetching: map[ident.NodeID]time.Duration{},
+		passing:  map[ident.NodeID][]byte{},
 	}
 	n.fast = plane.NewWorker(n.tables)
 	n.records = state.New(n.self, state.Limits{})
@@ -226,8 +231,10 @@ func (n *Node) Expire(now clock.Reading, out *Effects) {
 
 // finish sends what queued up during a call and hands out its events.
 func (n *Node) finish(now clock.Reading, out *Effects) {
-	for _, l := range n.links.pending() {
-		n.flushControl(now, l, out)
+	for list := n.links.pending(); len(list) > 0; list = n.links.pending() {
+		for _, l := range list {
+			n.flushControl(now, l, out)
+		}
 	}
 	n.takeFast(out)
 	out.Events = append(out.Events, n.events...)

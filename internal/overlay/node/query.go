@@ -225,7 +225,7 @@ func (n *Node) Gauges() []Gauge {
 	for _, l := range n.links.byID {
 		if b := l.ctl.backlog; b != nil {
 			queue, unacked = max(queue, len(b.queue)), max(unacked, len(b.out))
-			held, dirty = max(held, len(b.held)), max(dirty, b.dirty.len())
+			held, dirty = max(held, len(b.held)), max(dirty, b.records())
 			lists = max(lists, len(b.lists))
 		}
 	}
@@ -244,6 +244,8 @@ func (n *Node) Gauges() []Gauge {
 		{"half-open sessions", len(n.sessions.halves), maxHalfSessions},
 		{"sessions", len(n.sessions.byKey), talks},
 		{"records", n.records.Len(), state.DefaultRows},
+		{"records fetched", len(n.fetching), maxFetching},
+		{"records passed on", len(n.passing), maxPassing + maxFetching},
 		{"probes", n.probes.count, maxProbes},
 		{"lists to tell a neighbour", lists, maxLists},
 		{"lists of which a part has come", n.incoming(), maxIncoming},

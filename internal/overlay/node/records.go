@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/crypto/blake2s"
 
@@ -26,9 +25,6 @@ const digestSize = 4
 // memberRows is how many rows a child of our own network may hold below it: such a child may be
 // a relay with a whole site under it. Strangers' children keep the default of state.ChildRows.
 const memberRows = 1 << 20
-
-// wantEvery is how often a differing digest may make a child tell everything again.
-const wantEvery = 10 * time.Minute
 
 // ownRecords is what this node says of itself and of its endpoints.
 type ownRecords struct {
@@ -80,11 +76,17 @@ func (n *Node) mark(key ident.NodeID) {
 	}
 }
 
-// attached tells a new parent everything below and including this node.
+// attached tells a new parent what we say ourselves, and compares what is below with what it has.
 func (n *Node) attached(now clock.Reading, l *link) {
+	clear(n.passing)
 	n.say(state.Node, n.who.Secret, l.peer)
 	n.tellHeads(l)
-	n.tellAll(l)
+	for _, own := range n.records.EntriesIn(state.Self, wire.Span{}) {
+		n.mark(own.Key)
+	}
+	if n.records.Len() > n.records.LenVia(state.Self) {
+		n.compare(now, l)
+	}
 	n.tellAbove(now, l)
 	n.retryOffers(now)
 	n.resumeSessions(now)
@@ -100,45 +102,6 @@ func (n *Node) childAttached(l *link) {
 	}
 }
 
-// wanted tells a parent everything again when it asks, but not more often than one that keeps to
-// the rules would: its question is a few bytes and our answer is all that we have.
-func (n *Node) wanted(now clock.Reading, l *link) {
-	if now.Up < l.wantNext {
-		n.count(drop.Quota)
-		return
-	}
-	l.wantNext = now.Up + wantEvery/2
-	n.tellAll(l)
-}
-
-// tellAll queues every row for a parent, parents before children.
-func (n *Node) tellAll(l *link) {
-	if !l.toward {
-		return
-	}
-	b := l.ctl.open()
-	b.dirty = recordSet{}
-	n.records.WalkEntries(func(r state.Entry) bool {
-		b.dirty.add(r.Key)
-		return true
-	})
-	n.links.busy[l.id] = l
-}
-
-// recordMessage is what to tell a neighbour about a key now: its record, or that it is gone.
-func (n *Node) recordMessage(key ident.NodeID, l *link) []byte {
-	row, ok := n.records.Get(key)
-	if !ok {
-		g := wire.Gone{Key: key, Seq: state.MaxSeq}
-		return wire.AppendMessage(nil, wire.ControlGone, g.Append(nil))
-	}
-	m := wire.Record{Record: row.Encoded, NodeCert: n.certOf(row)}
-	if key == n.self && l.toward {
-		m.NodeCert = nil // the link handshake carried it
-	}
-	return wire.AppendMessage(nil, wire.ControlRecord, m.Append(nil))
-}
-
 // certOf is the certificate that admitted a row.
 func (n *Node) certOf(row state.Row) []byte {
 	if row.Key == n.self {
@@ -151,7 +114,7 @@ func (n *Node) certOf(row state.Row) []byte {
 }
 
 // fromRecord takes a record that a neighbour passed on.
-func (n *Node) fromRecord(l *link, b []byte) error {
+func (n *Node) fromRecord(now clock.Reading, l *link, b []byte) error {
 	m, err := wire.ParseRecord(b)
 	if err != nil {
 		return err
@@ -178,12 +141,12 @@ func (n *Node) fromRecord(l *link, b []byte) error {
 			return nil
 		}
 	}
-	n.putRecord(l, r, m)
+	n.putRecord(now, l, r, m)
 	return nil
 }
 
 // putRecord offers a record that was checked to the table and passes on what it changed.
-func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
+func (n *Node) putRecord(now clock.Reading, l *link, r *state.Record, m wire.Record) {
 	cert := m.NodeCert
 	if r.Key == l.peer && len(cert) == 0 {
 		cert = n.links.certs[l.id]
@@ -199,14 +162,20 @@ func (n *Node) putRecord(l *link, r *state.Record, m wire.Record) {
 		if r.Key == l.peer {
 			delete(n.links.certs, l.id) // it lies in the log now
 		}
-		n.mark(r.Key)
+		delete(n.fetching, r.Key)
+		if !n.withhold(now, l, r.Key) {
+			n.pass(r.Key, wire.Record{Record: m.Record, NodeCert: cert})
+			n.mark(r.Key)
+		}
 		n.lookups.index(r)
 		if known && old != state.Via(l.id) {
 			n.tellOldBranch(old, m.Record)
 		}
+	case change == state.Same:
+		n.fetched(r.Key, m)
 	case change == state.Quota:
 		n.count(drop.Quota)
-	case change != state.Same:
+	default:
 		n.count(drop.NotAdmitted)
 	}
 }
@@ -381,32 +350,6 @@ func (n *Node) forgetRows(l *link) {
 	}
 }
 
-// digestFor is what both ends of a link must agree on: the rows of the child's side.
-func (n *Node) digestFor(l *link) []byte {
-	var d [digestSize]byte
-	if !l.ctl.quiet() {
-		return nil // what is under way would look like a difference
-	}
-	if l.toward {
-		n.records.SetKey(l.digest)
-		d = n.records.DigestAll()
-	} else {
-		d = n.records.DigestVia(state.Via(l.id))
-	}
-	return d[:]
-}
-
-// checkDigest compares what a child has with what we know of it.
-func (n *Node) checkDigest(now clock.Reading, l *link, plain []byte) {
-	if len(plain) != digestSize || l.toward || l.ctl.unacked() > 0 || now.Up < l.wantNext {
-		return
-	}
-	if d := n.records.DigestVia(state.Via(l.id)); d != [digestSize]byte(plain) {
-		l.wantNext = now.Up + wantEvery
-		n.tell(l, wire.ControlWant, nil)
-	}
-}
-
 // hashName makes a file name out of a configured text.
 func hashName(s string) string {
 	sum := blake2s.Sum256([]byte(s))
@@ -429,9 +372,9 @@ func (s *recordSet) add(k ident.NodeID) {
 	}
 }
 
-func (s *recordSet) len() int            { return len(s.list) }
-func (s *recordSet) first() ident.NodeID { return s.list[0] }
+func (s *recordSet) len() int { return len(s.list) }
 
+// pop takes out the first key.
 func (s *recordSet) pop() {
 	delete(s.has, s.list[0])
 	s.list = s.list[1:]

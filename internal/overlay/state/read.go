@@ -107,6 +107,12 @@ func (t *Table) Heard(rec *Record, encoded []byte) bool {
 	return r.seqNumber() == rec.Seq && r.sum == sumOf(encoded)
 }
 
+// Keeps reports whether the log has the signed bytes of a key's row.
+func (t *Table) Keeps(key ident.NodeID) bool {
+	id, ok := t.order.get(&key)
+	return ok && t.store.at(id).offset != noEntry
+}
+
 // Len is the number of rows, the node's own included.
 func (t *Table) Len() int { return t.store.count }
 
