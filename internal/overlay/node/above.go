@@ -15,10 +15,10 @@ func (n *Node) fromUp(now clock.Reading, l *link, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if !l.toward || slices.Equal(l.above, u.Keys) {
+	if !l.toward || slices.Equal(l.up.above, u.Keys) {
 		return nil // no news; in a ring of parents it would go around for ever
 	}
-	l.above = append(l.above[:0], u.Keys...)
+	l.up.above = append(l.up.above[:0], u.Keys...)
 	if l == n.parents.active {
 		n.timers.sooner(n.parents.news, max(now.Up, n.parents.told+newsEvery))
 	}
@@ -43,7 +43,7 @@ func (n *Node) above(child, parent *link) wire.Up {
 		return u
 	}
 	u.Keys = append(u.Keys, parent.peer)
-	for _, k := range parent.above {
+	for _, k := range parent.up.above {
 		if len(u.Keys) >= wire.MaxParents || k == n.self || k == child.peer {
 			break // full, or a ring that closes here
 		}

@@ -75,17 +75,13 @@ type link struct {
 	notAfter uint32 // end of the neighbour's certificate, in Unix seconds; 0: none
 	top      uint64
 	alarms   alarms
-	watch    *timer         // of a parent, while data flows
-	repeat   *timer         // while proving
-	hello3   []byte         // shown while proving; nil after a ticket
-	above    []ident.NodeID // the neighbour's own chain of parents
-	tenure   tenure         // how old the keys are
-	up       *upward        // of a parent
-	sync     *syncing       // of comparisons
-	since    time.Duration  // when it came up
-	movable  time.Duration  // when a new address may bring a repetition again
-	entry    int            // index of the parents entry, for our parents
-	wantNext time.Duration  // when everything may be asked for again: by us, or by the parent
+	tenure   tenure        // how old the keys are
+	up       *upward       // of a parent
+	sync     *syncing      // of comparisons
+	since    time.Duration // when it came up
+	movable  time.Duration // when a new address may bring a repetition again
+	entry    int           // index of the parents entry, for our parents
+	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
 }
 
 // peerKey finds a link: one node may be our parent and our child at once (cycles are permitted).
@@ -188,7 +184,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.network, l.toward, l.mine, l.theirs = k.network, k.toward, k.mine, k.theirs
 	l.keys = session.NewPair(k.keys)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
-	l.ctl, l.beats, l.asked, l.top, l.hello3 = control{}, 0, 0, 0, nil
+	l.ctl, l.beats, l.asked, l.top = control{}, 0, 0, 0
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
 	l.news, l.notAfter = linkNews{}, 0
 	l.wantNext, l.sync = 0, nil
@@ -208,11 +204,12 @@ func (n *Node) linkTimers(now clock.Reading, l *link) {
 	if l.up == nil {
 		l.up = &upward{}
 	}
+	l.up.hello3 = nil
 	l.up.granted, l.up.resetEnd = false, 0 // the token was for another label
 	l.up.renew = newTimer(func(now clock.Reading, out *Effects) { n.renewLink(now, l, out) })
-	l.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
+	l.up.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
 	n.arm(l, beatTimer, now.Up+l.period)
-	n.timers.arm(l.watch, now.Up+watchEvery)
+	n.timers.arm(l.up.watch, now.Up+watchEvery)
 }
 
 // patience is how long a child may be silent.
@@ -220,10 +217,10 @@ func (l *link) patience() time.Duration { return deadFactor*l.period + deadMargi
 
 func (n *Node) stopTimers(l *link) {
 	l.alarms.due = [linkTimers]time.Duration{}
-	for _, t := range []*timer{&l.alarms.timer, l.watch, l.repeat} {
-		n.timers.stop(t)
-	}
+	n.timers.stop(&l.alarms.timer)
 	if l.up != nil {
+		n.timers.stop(l.up.watch)
+		n.timers.stop(l.up.repeat)
 		n.timers.stop(l.up.renew)
 	}
 }
@@ -323,7 +320,7 @@ func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 		n.question(now, l, out)
 	}
 	if len(n.rows.byLabel) > 0 {
-		n.timers.arm(l.watch, now.Up+watchEvery)
+		n.timers.arm(l.up.watch, now.Up+watchEvery)
 	}
 }
 
@@ -391,8 +388,8 @@ func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr ui
 	l.asked, l.hinted = 0, false
 	n.disarm(l, askTimer)
 	if l.proving {
-		l.proving, l.hello3 = false, nil
-		n.timers.stop(l.repeat)
+		l.proving, l.up.hello3 = false, nil
+		n.timers.stop(l.up.repeat)
 		n.parentConfirmed(now, l)
 	}
 }

@@ -200,10 +200,10 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		keys: a.hs.Keys(), size: min(len(b), wire.MaxDatagram), period: n.cfg.KeepAlive,
 		toward: true, entry: a.entry,
 	})
-	l.above, l.up.cert = p.Parents, cert
+	l.up.above, l.up.cert = p.Parents, cert
 	n.claimed(now, cert.Network, p.Head, cert.Key)
 	n.watchParent(now, l, cert)
-	l.proving, l.hello3 = true, wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
+	l.proving, l.up.hello3 = true, wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
 	n.prove(now, l, 0, out)
 }
 

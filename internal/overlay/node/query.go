@@ -96,7 +96,7 @@ func (n *Node) chain() []Info {
 	first := Info{ID: p.peer, Kind: state.Node, Above: 1, Network: p.network}
 	n.neighbourInfo(&first, true)
 	list := []Info{first}
-	for i, k := range p.above {
+	for i, k := range p.up.above {
 		list[len(list)-1].Parent = k
 		list = append(list, Info{ID: k, Kind: state.Node, Above: i + 2, Network: p.network})
 	}

@@ -90,7 +90,7 @@ func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Lab
 	n.tables.SetRow(r)
 	for _, l := range []*link{m.in, m.to} {
 		if l != nil && l.toward {
-			n.timers.sooner(l.watch, now.Up+watchEvery)
+			n.timers.sooner(l.up.watch, now.Up+watchEvery)
 		}
 	}
 	if r.Kind == plane.RowTransit {

@@ -19,6 +19,10 @@ const renewWithin = 10 * time.Minute
 
 // upward is what a child holds of a link to a parent beside the link itself.
 type upward struct {
+	above    []ident.NodeID       // the neighbour's own chain of parents
+	watch    *timer               // while data flows
+	repeat   *timer               // while proving
+	hello3   []byte               // shown while proving; nil after a ticket
 	cert     *ident.NodeCert      // of the parent
 	token    [wire.TokenSize]byte // what a Reset has to show; valid if granted
 	granted  bool
@@ -132,13 +136,13 @@ func (n *Node) prove(now clock.Reading, l *link, try int, out *Effects) {
 		n.linkDown(now, l, "did not finish the handshake")
 		return
 	}
-	if l.hello3 != nil {
-		out.send(l.live.Addr(), l.hello3)
+	if l.up.hello3 != nil {
+		out.send(l.live.Addr(), l.up.hello3)
 	} else {
 		n.frameTo(now, l, true, nil, out)
 	}
-	l.repeat = newTimer(func(now clock.Reading, out *Effects) { n.prove(now, l, try+1, out) })
-	n.timers.arm(l.repeat, now.Up+hello3First<<try)
+	l.up.repeat = newTimer(func(now clock.Reading, out *Effects) { n.prove(now, l, try+1, out) })
+	n.timers.arm(l.up.repeat, now.Up+hello3First<<try)
 }
 
 // renewLink tries to come back to the active parent although the link seems to live: the parent
