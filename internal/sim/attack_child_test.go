@@ -10,6 +10,7 @@ import (
 
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
+	"staex/internal/overlay/node"
 	"staex/internal/overlay/state"
 	"staex/internal/wire"
 )
@@ -69,11 +70,11 @@ func TestForgedRecordsChangeNothing(t *testing.T) {
 	unsignedCert := cert.Append(nil)
 	claimed := *foreign.Cert
 	claimed.Network = home
-	node := state.Record{Kind: state.Node, Key: me.ID(), Parent: root.ID(), Network: home, Seq: 9}
-	p.tell(wire.ControlRecord, record(node, me, nil))
+	own := state.Record{Kind: state.Node, Key: me.ID(), Parent: root.ID(), Network: home, Seq: 9}
+	p.tell(wire.ControlRecord, record(own, me, nil))
 	w.Run(time.Second)
 	edit := func(f func(*state.Record)) state.Record {
-		r := node
+		r := own
 		f(&r)
 		return r
 	}
@@ -315,6 +316,16 @@ func TestASpoofedAddressCannotTalkItsOwnerOutOfATunnel(t *testing.T) {
 	survived(t, w)
 }
 
+// lost is how many sessions of a host ended before their time.
+func lost(h *Host) (n int) {
+	for _, e := range h.Events {
+		if e.Kind == node.EventSessionDown {
+			n++
+		}
+	}
+	return n
+}
+
 func TestWordsAboutOthersThingsAreNotBelieved(t *testing.T) {
 	w, p := attackedBy(t, 107, nil)
 	root, g, c := w.Host("root"), w.Host("gateway"), w.Host("technician")
@@ -330,7 +341,21 @@ func TestWordsAboutOthersThingsAreNotBelieved(t *testing.T) {
 		}
 	}
 	p.flood(wire.ControlUnknown, unknown)
+	below := w.newRaw("198.51.100.67:9376", "192.0.2.2:9376", nil) // whose parent has sessions
+	below.attach(t)
+	held := lost(g)
+	w.attack.saw = func(h *Host, _, _ netip.AddrPort, b []byte) { // with the true labels, too
+		if l, ok := wire.PeekLabel(b); ok && h == g && wire.PeekType(b) == wire.TypeData {
+			below.tell(wire.ControlUnknown, wire.Unknown{Label: l}.Append(nil))
+		}
+	}
+	talks(t, w, c, "meter", "while somebody denies it", 5*time.Second)
+	w.attack.saw = nil
+	below.flood(wire.ControlUnknown, unknown)
 	w.Run(time.Second)
+	if n := lost(g) - held; n != 0 {
+		t.Errorf("a child of the gateway ended %d sessions", n)
+	}
 	var ups, wants [][]byte
 	for range 2000 {
 		key := ident.NodeID{}

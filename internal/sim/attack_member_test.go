@@ -139,39 +139,59 @@ func TestOffersThatAreNotTheOfferersAreRefused(t *testing.T) {
 	w, p := attackedBy(t, 123, nil)
 	g, c := w.Host("gateway"), w.Host("technician")
 	s := p.talk(t, c.ID())
-	real := meterOf(t, g)
-	_, elsewhere := p.serverCert(w.network, g.ID())
-	_, foreign := p.serverCert(w.NewNetwork("other"), c.ID())
-	_, client := p.endpoint(c.ID())
-	_, self := p.serverCert(w.network, c.ID())
-	self.Key = c.ID() // whoever signs certificates might sign any key
-	must(ident.SignEndpointCert(self, w.network.Secret))
-	_, taken := p.serverCert(w.network, c.ID())
-	taken.Key = meterOf(t, c).Local.ID()
-	must(ident.SignEndpointCert(taken, w.network.Secret))
-	forged := append([]byte(nil), real.LocalCert...)
+	mine, cert := p.serverCert(w.network, c.ID())
+	s.message(wire.SessionOffer, p.offer(mine, cert, c.ID()).Append(nil)) // one is genuine
+	w.Run(time.Second)
+	friend := w.newRaw("198.51.100.67:9376", rootAddr, nil)
+	friend.attach(t)
+	real, tunnels := meterOf(t, g), len(c.Node.Tunnels())
+	key, err := ident.NewSecret(p.rand)
+	must(err)
+	signed := func(n *Network, edit func(*ident.EndpointCert)) []byte { // signed, of a key we hold
+		x := &ident.EndpointCert{
+			Kind: ident.ServerEndpoint, Key: key.ID(), Peer: c.ID(), Targets: []ident.Target{snmp},
+		}
+		edit(x)
+		must(ident.SignEndpointCert(x, n.Secret))
+		return x.Append(nil)
+	}
+	good := signed(w.network, func(*ident.EndpointCert) {})
+	forged := append([]byte(nil), good...)
 	forged[len(forged)-1] ^= 1
-	tunnels := len(c.Node.Tunnels())
-	for name, cert := range map[string][]byte{
-		"another client's":    elsewhere.Append(nil),
-		"a foreign network's": foreign.Append(nil),
-		"a client's":          client,
-		"the client's own":    self.Append(nil),
-		"an endpoint's":       taken.Append(nil),
-		"forged":              forged,
-		"somebody else's":     real.LocalCert,
-		"garbage":             []byte("garbage"),
+	_, client := p.endpoint(c.ID())
+	for _, x := range []struct {
+		name string
+		by   *rawPeer
+		key  *ident.Secret // what it can prove
+		cert []byte
+	}{
+		{"for another client", p, key, signed(w.network, func(x *ident.EndpointCert) { x.Peer = g.ID() })},
+		{"of a foreign network", p, key, signed(w.NewNetwork("other"), func(*ident.EndpointCert) {})},
+		{"of a client", p, key, client},
+		{"of the client itself", p, key, signed(w.network, func(x *ident.EndpointCert) { x.Key = c.ID() })},
+		{"of the client's endpoint", p, key, signed(w.network, func(x *ident.EndpointCert) {
+			x.Key = meterOf(t, c).Local.ID()
+		})},
+		{"of a node that has a tunnel", p, p.who.Secret, signed(w.network, func(x *ident.EndpointCert) {
+			x.Key = p.who.Secret.ID()
+		})},
+		{"that nobody signed", p, key, forged},
+		{"of somebody else", p, key, real.LocalCert},
+		{"of an accomplice", friend, mine, cert.Append(nil)},
+		{"of garbage", p, key, []byte("garbage")},
 	} {
 		before := c.allDrops()
-		s.heard = nil
-		s.message(wire.SessionOffer, wire.Offer{ID: [8]byte{1}, Seq: 99, Families: 3, Cert: cert}.Append(nil))
+		s := x.by.talk(t, c.ID())
+		o := x.by.offer(x.key, cert, c.ID())
+		o.Cert, o.Seq = x.cert, 99
+		s.message(wire.SessionOffer, o.Append(nil))
 		w.Run(500 * time.Millisecond)
 		counted(t, c, before, drop.NotAdmitted, 1)
 		if !s.answered(wire.SessionReject) || s.answered(wire.SessionAccept) {
-			t.Errorf("an offer with a certificate that is %s was not refused", name)
+			t.Errorf("an offer %s was not refused", x.name)
 		}
 		if n := len(c.Node.Tunnels()); n != tunnels || meterOf(t, c).RemoteNode != g.ID() {
-			t.Errorf("%s: the client has %d tunnels", name, n)
+			t.Errorf("an offer %s: the client has %d tunnels", x.name, n)
 		}
 	}
 	survived(t, w)

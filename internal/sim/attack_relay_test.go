@@ -266,3 +266,18 @@ func TestAParentThatTakesAndDropsItsChildDoesNotWearOutItsDisk(t *testing.T) {
 	}
 	survived(t, w)
 }
+
+func TestAParentOfAForeignNetworkIsNotTaken(t *testing.T) {
+	w := New(164)
+	w.Add(Config{Name: "root", Addr: rootAddr})
+	g := w.Add(Config{Name: "gateway", Addr: "192.0.2.2:9376", Parents: []string{evilAddr, rootAddr}})
+	w.Add(Config{Name: "technician", Addr: "192.0.2.3:9376", Parents: []string{rootAddr}})
+	p := w.newRaw(evilAddr, "192.0.2.2:9376", w.NewNetwork("other"))
+	w.Run(time.Minute)
+	counted(t, g, [drop.Count]uint64{}, drop.NotAdmitted, 1)
+	if id, _, _ := g.Node.Parent(); id == p.who.Secret.ID() || p.send != nil {
+		t.Error("the gateway took a parent of a foreign network")
+	}
+	agreed(t, w)
+	survived(t, w)
+}

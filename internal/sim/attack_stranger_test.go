@@ -157,6 +157,10 @@ func TestAFloodFromRealAddressesTakesNoLabelForLong(t *testing.T) {
 		c.listen(from, true)
 		c.knock(from)
 		w.Run(5 * time.Millisecond)
+		most = max(most, root.gauge(t, "half-open handshakes"))
+	}
+	if most > 255 || most < 200 {
+		t.Errorf("%d handshakes were half open, with 1023 labels", most)
 	}
 	w.Host("technician").Kill()
 	w.Host("technician").Start()
@@ -185,5 +189,39 @@ func TestAStrangerWhoKnowsNoNetworkHearsNothing(t *testing.T) {
 		t.Errorf("%d handshakes are half open", n)
 	}
 	lateChild(t, w)
+	survived(t, w)
+}
+
+func TestAStrangerIsNeverAnsweredMoreThanItSent(t *testing.T) {
+	w := open(113)
+	agreed(t, w)
+	root := w.Host("root")
+	c := w.newCrowd(w.network.Cert.Key)
+	first, second := at(1), at(2)
+	e := []byte("0123456789abcdef0123456789abcdef")
+	c.noise[first] = e
+	c.listen(first, false)
+	large := wire.Hello1{Version: wire.Version, Label: 9, Noise: e, Size: wire.MaxHello1}.Append(nil)
+	wire.PutMAC1(large, session.Mac1(c.key, wire.MACInput(large)))
+	c.out(first, large)
+	w.Run(time.Second)
+	if c.heard == 0 {
+		t.Error("nobody answered")
+	}
+	for range 20 {
+		c.out(first, c.hello1(e, nil)) // a small one that asks for the large answer again
+	}
+	w.Run(time.Second)
+	if c.heard > c.sent {
+		t.Errorf("%d bytes brought %d", c.sent, c.heard)
+	}
+	heard, before := c.heard, root.allDrops()
+	c.listen(second, false)
+	c.out(second, large) // or to somebody else
+	w.Run(time.Second)
+	counted(t, root, before, drop.Replay, 1)
+	if c.heard != heard {
+		t.Error("a copied first message was answered at another address")
+	}
 	survived(t, w)
 }
