@@ -47,7 +47,10 @@ func goldenKeys() string {
 	mac := session.HelloMAC(key(1), []byte("ab"), []byte("c"))
 	fmt.Fprintf(&b, "hello MAC under key(1) of \"ab\", \"c\" = %x\n", mac)
 	tunnel := session.TunnelSecret(device, parent.ID())
-	fmt.Fprintf(&b, "tunnel secret of device and parent = %x\n\n", tunnel)
+	fmt.Fprintf(&b, "tunnel secret of device and parent = %x\n", tunnel)
+	nudge := session.NudgeMAC(key(1), []byte("nudge"))
+	fmt.Fprintf(&b, "nudge MAC under key(1) of \"nudge\" = %x\n\n", nudge)
+	b.WriteString(goldenResume())
 	for _, suite := range suites {
 		s := session.NewSender(key(1), suite)
 		for _, ctr := range []uint64{1, epochLen, 2*epochLen + 5} {
@@ -57,6 +60,23 @@ func goldenKeys() string {
 				suite, ctr, sealed)
 		}
 	}
+	return b.String()
+}
+
+// goldenResume is an ask of the side that began the handshake and the answer to it.
+func goldenResume() string {
+	var b bytes.Buffer
+	one, two := ends(session.AESGCM)
+	id := [8]byte([]byte("set-up 1"))
+	p, _ := one.Ask(one.send, id)
+	if err := two.CheckAsk(two.recv, id, p); err != nil {
+		return err.Error()
+	}
+	q, _ := two.Answer(two.send, id)
+	fmt.Fprintln(&b, "resumption, AES-256-GCM, chain key(3), id \"set-up 1\":")
+	fmt.Fprintf(&b, "ask 1 with key(1): tag %x, counter %d, MAC %x\n", p.Tag, p.Counter, p.MAC)
+	fmt.Fprintf(&b, "its answer with key(2): tag %x, counter %d, MAC %x\n\n",
+		q.Tag, q.Counter, q.MAC)
 	return b.String()
 }
 
