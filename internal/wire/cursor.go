@@ -65,6 +65,14 @@ func (c *cursor) u64(field string) uint64 {
 	return 0
 }
 
+// u48 reads 6 bytes.
+func (c *cursor) u48(field string) (v uint64) {
+	for _, x := range c.take(field, 6) {
+		v = v<<8 | uint64(x)
+	}
+	return v
+}
+
 func (c *cursor) label(field string) Label {
 	if b := c.take(field, 3); b != nil {
 		return Label(b[0])<<16 | Label(b[1])<<8 | Label(b[2])
@@ -201,6 +209,12 @@ func (c *cursor) end() error {
 
 func appendLabel(dst []byte, l Label) []byte {
 	return append(dst, byte(l>>16), byte(l>>8), byte(l))
+}
+
+// append48 appends the low 48 bits of v.
+func append48(dst []byte, v uint64) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, uint16(v>>32))
+	return binary.BigEndian.AppendUint32(dst, uint32(v))
 }
 
 func appendZeros(dst []byte, n int) []byte {

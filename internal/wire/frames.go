@@ -19,6 +19,7 @@ const (
 	LayerData                       // the plaintext of a data frame
 	LayerSession                    // a message in a data frame
 	LayerHandshake                  // the payload of a Noise message
+	LayerPath                       // the body of a Path or PathOK
 )
 
 // String returns the name that the pages use.
@@ -36,13 +37,15 @@ func (l Layer) String() string {
 		return "session message"
 	case LayerHandshake:
 		return "handshake payload"
+	case LayerPath:
+		return "path body"
 	}
 	return "layer?"
 }
 
 // Overhead returns how many bytes of UDP payload surround one frame of the layer at
-// least: headers with the short counter, and the tag. It is 0 for a handshake payload,
-// whose surroundings depend on the message.
+// least: headers with the short counter, and the tag. It is 0 for what lies inside a
+// handshake or a path set-up, whose surroundings depend on the message.
 func (l Layer) Overhead() int {
 	switch l {
 	case LayerLink, LayerData:
@@ -51,7 +54,7 @@ func (l Layer) Overhead() int {
 		return DataHeaderShort + TagSize + ControlHeaderSize + MessageHeaderSize
 	case LayerSession:
 		return DataHeaderShort + TagSize + SessionHeaderSize
-	case LayerDatagram, LayerHandshake:
+	case LayerDatagram, LayerHandshake, LayerPath:
 	}
 	return 0
 }

@@ -102,6 +102,8 @@ func FuzzSwitchOK(f *testing.F)       { fuzzType(f, "SwitchOK") }
 func FuzzClose(f *testing.F)          { fuzzType(f, "Close") }
 func FuzzHello(f *testing.F)          { fuzzType(f, "Hello") }
 func FuzzLinkPayload(f *testing.F)    { fuzzType(f, "LinkPayload") }
+func FuzzNudge(f *testing.F)          { fuzzType(f, "Nudge") }
+func FuzzResume(f *testing.F)         { fuzzType(f, "Resume") }
 func FuzzXKPayload(f *testing.F)      { fuzzType(f, "XKPayload") }
 func FuzzHeads(f *testing.F)          { fuzzType(f, "Heads") }
 func FuzzHead(f *testing.F)           { fuzzType(f, "Head") }

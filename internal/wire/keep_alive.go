@@ -4,41 +4,56 @@ package wire
 
 import "encoding/binary"
 
-// DigestSize is the size of the digest in a keep-alive, in bytes.
-const DigestSize = 4
+// Sizes of what a keep-alive may hold, in bytes.
+const (
+	DigestSize = 4
+	EchoSize   = 6
+)
 
-// KeepAlive is the plaintext of a link frame of 0 or 4 bytes: a sign of life, with or
-// without a digest of the rows on the child's side. It is not numbered and not repeated. The
-// flag of the link frame's header asks for an answer.
+// KeepAlive is the plaintext of a link frame of 0, 4 or 6 bytes: a sign of life, with or
+// without a digest of the rows on the child's side, or the answer to a Nudge. It is not
+// numbered and not repeated. The flag of the link frame's header asks for an answer.
 //
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //	+---------------------------------------------------------------+
-//	|                     digest, or nothing                        |
-//	+---------------------------------------------------------------+
+//	|            nothing, or digest (4), or echo (6)                |
+//	+                               +-------------------------------+
+//	|                               |
+//	+-------------------------------+
 //
 //	offset  size    field
 //	0       0 or 4  digest
+//	0       6       echo: number of the nudge that is answered
 type KeepAlive struct {
 	HasDigest bool   // Digest is sent
+	HasEcho   bool   // Echo is sent, and no digest
 	Digest    uint32 // keyed digest of the rows below and including the child
+	Echo      uint64 // 48 bits
 }
 
-// Append appends the encoded keep-alive to dst: nothing, or the digest.
+// Append appends the encoded keep-alive to dst: nothing, the digest, or the echo.
 func (k KeepAlive) Append(dst []byte) []byte {
-	if !k.HasDigest {
-		return dst
+	switch {
+	case k.HasEcho:
+		return append48(dst, k.Echo)
+	case k.HasDigest:
+		return binary.BigEndian.AppendUint32(dst, k.Digest)
 	}
-	return binary.BigEndian.AppendUint32(dst, k.Digest)
+	return dst
 }
 
 // ParseKeepAlive reads the whole plaintext of a link frame with fewer than 8 bytes.
 func ParseKeepAlive(b []byte) (KeepAlive, error) {
-	if len(b) == 0 {
-		return KeepAlive{}, nil
-	}
 	c := cursor{frame: "keep-alive", b: b}
-	k := KeepAlive{HasDigest: true, Digest: c.u32("digest")}
+	var k KeepAlive
+	switch {
+	case len(b) == 0:
+	case len(b) > DigestSize:
+		k.HasEcho, k.Echo = true, c.u48("echo")
+	default:
+		k.HasDigest, k.Digest = true, c.u32("digest")
+	}
 	if err := c.end(); err != nil {
 		return KeepAlive{}, err
 	}

@@ -124,7 +124,7 @@ func indexRow(f wire.Frame) string {
 		number = strconv.Itoa(int(f.Type))
 	}
 	udp, ipv4 := span(f.Layer.Overhead()), span(f.Layer.Overhead()+ipv4AndUDP)
-	if f.Layer == wire.LayerHandshake {
+	if f.Layer == wire.LayerHandshake || f.Layer == wire.LayerPath {
 		udp, ipv4 = "–", "–"
 	}
 	return fmt.Sprintf("| %s | %s | [%s](%s) | %s | %s | %s |\n",

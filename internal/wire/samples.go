@@ -61,6 +61,10 @@ func datagrams() []Frame {
 			Type: TypePathHandshake, Page: "path-handshake",
 			Min: pathHandshakeHead, Max: MaxDatagram, Open: true,
 		}, PathHandshake{0x0a0b0c, StageConfirm, nil}, ParsePathHandshake),
+		with(Frame{
+			Name: "nudge", Go: "Nudge", Layer: LayerDatagram, Type: TypeNudge,
+			Page: "nudge", Min: NudgeSize, Max: NudgeSize,
+		}, Nudge{0x010203, 0x040506070809, patternID()}, ParseNudge),
 	}
 }
 
@@ -106,6 +110,10 @@ func plaintexts() []Frame {
 			Name: "keep-alive-digest", Go: "KeepAlive", Layer: LayerLink,
 			Page: "keep-alive", Min: 4, Max: 4,
 		}, KeepAlive{HasDigest: true, Digest: 0xdecafbad}, ParseKeepAlive),
+		with(Frame{
+			Name: "keep-alive-echo", Go: "KeepAlive", Layer: LayerLink,
+			Page: "keep-alive", Min: EchoSize, Max: EchoSize,
+		}, KeepAlive{HasEcho: true, Echo: 0x040506070809}, ParseKeepAlive),
 		with(Frame{
 			Name: "control", Go: "ControlHeader", Layer: LayerLink,
 			Page: "control", Min: ControlHeaderSize, Max: maxSealed, Open: true,
@@ -239,5 +247,10 @@ func payloads() []Frame {
 			FlagAES, pattern(0x10, 24), pattern(0x40, 12),
 			ident.NetworkHash(pattern(0x60, 8)), 7,
 		}, ParseXKPayload),
+		with(Frame{
+			Name: "resume", Go: "Resume", Layer: LayerPath,
+			Page: "resume", Min: 32, Max: 32,
+		}, Resume{patternID(), 0x0102030405060708, [TagSize]byte(pattern(0x40, TagSize))},
+			ParseResume),
 	}
 }

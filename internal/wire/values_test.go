@@ -135,6 +135,15 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"keep-alive-digest": same(wire.KeepAlive{
 			HasDigest: true, Digest: math.MaxUint32,
 		}, wire.ParseKeepAlive),
+		"keep-alive-echo": same(wire.KeepAlive{
+			HasEcho: true, Echo: wire.MaxNudge,
+		}, wire.ParseKeepAlive),
+		"nudge": same(wire.Nudge{
+			To: label, Number: wire.MaxNudge, MAC: id,
+		}, wire.ParseNudge),
+		"resume": same(wire.Resume{
+			Tag: id, Counter: math.MaxUint64, MAC: mac,
+		}, wire.ParseResume),
 		"record": same(wire.Record{
 			Record: run(9, wire.MaxRecord), NodeCert: endpoint, NetworkCert: network,
 		}, wire.ParseRecord),

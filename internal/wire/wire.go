@@ -26,8 +26,8 @@ const (
 	TypeHello3        = 5 // third message of a link handshake
 	TypeCookie        = 6 // demand to repeat Hello1 with a cookie
 	TypePathHandshake = 7 // handshake message that follows a path
+	TypeNudge         = 8 // a neighbour is asked where it lives
 
-	TypeNudge        = 8  // reserved: a known label came from a wrong address
 	TypeReset        = 9  // a restarted parent lost the link
 	TypeTicket       = 10 // resumption of a link
 	TypeTicketAnswer = 11 // answer to a resumption

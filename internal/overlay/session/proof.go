@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	labelPath = "staex path v1"
-	labelNudge  = "staex nudge v1"
+	labelPath  = "staex path v1"
+	labelNudge = "staex nudge v1"
 
 	// ProofTagSize is the length of the tag by which a session is found, in bytes.
 	ProofTagSize = 8
