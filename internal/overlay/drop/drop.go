@@ -21,6 +21,7 @@ const (
 	UnknownLabel // label for which there is no row
 	WrongSource  // known label, but not from the address its link lives at
 	BadMac       // a hop MAC, mac1, mac2 or hello MAC that does not verify
+	Unproven     // more than may go to a neighbour's new address before it has answered there
 	Stranger     // datagram from an address without a link that starts no handshake
 
 	Replay      // counter seen before, or older than the replay window
@@ -75,6 +76,7 @@ var names = [Count]string{
 	UnknownLabel: "unknown-label",
 	WrongSource:  "wrong-source",
 	BadMac:       "bad-mac",
+	Unproven:     "unproven",
 	Stranger:     "stranger",
 
 	Replay:      "replay",

@@ -26,7 +26,7 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 			w.data(now, from, b, o, e, seg)
 		case wire.TypePathHandshake:
 			w.pathHandshake(now, from, b, o, e, seg)
-		case wire.TypeLink:
+		case wire.TypeLink, wire.TypeNudge:
 			w.link(from, f)
 		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie,
 			wire.TypeReset, wire.TypeTicket, wire.TypeTicketAnswer:
@@ -38,7 +38,7 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 	w.flush()
 }
 
-// link hands a link frame to the slow path. The source address is not checked here: a neighbour
+// link hands a link frame or a nudge to the slow path. The source address is not checked here: a neighbour
 // may have moved, and only the slow path can tell by opening the frame.
 func (w *Worker) link(from netip.AddrPort, f []byte) {
 	l, ok := wire.PeekLabel(f)
@@ -63,7 +63,7 @@ const minFrame = 4
 
 // lookup finds the row of a labelled frame and checks that it came from the neighbour whose label
 // it is. A nil row means the frame is already counted as dropped.
-func (w *Worker) lookup(from netip.AddrPort, f []byte) *Row {
+func (w *Worker) lookup(now time.Duration, from netip.AddrPort, f []byte) *Row {
 	l, ok := wire.PeekLabel(f)
 	if !ok || len(f) <= minFrame {
 		w.drop(drop.Short)
@@ -77,8 +77,12 @@ func (w *Worker) lookup(from netip.AddrPort, f []byte) *Row {
 	}
 	if r.In.Addr() != from {
 		w.drop(drop.WrongSource)
+		if len(f) >= wire.NudgeSize && r.In.nudge(now) {
+			w.notice(Notice{Kind: NoticeWrongSource, From: from, Label: l, Link: r.In})
+		}
 		return nil
 	}
+	r.In.Came(len(f))
 	return r
 }
 
@@ -86,6 +90,10 @@ func (w *Worker) lookup(from netip.AddrPort, f []byte) *Row {
 func (w *Worker) transit(now time.Duration, r *Row, b []byte, o, e, seg int) {
 	if r.Used.Load() != int64(now) {
 		r.Used.Store(int64(now))
+	}
+	if !r.To.Allow(e - o) {
+		w.drop(drop.Unproven)
+		return
 	}
 	wire.SetLabel(b[o:], r.Out)
 	r.To.MarkSent(now)
@@ -103,7 +111,7 @@ func (w *Worker) transit(now time.Duration, r *Row, b []byte, o, e, seg int) {
 }
 
 func (w *Worker) pathHandshake(now time.Duration, from netip.AddrPort, b []byte, o, e, seg int) {
-	r := w.lookup(from, b[o:e])
+	r := w.lookup(now, from, b[o:e])
 	switch {
 	case r == nil:
 	case r.Kind == RowTransit:
@@ -114,7 +122,7 @@ func (w *Worker) pathHandshake(now time.Duration, from netip.AddrPort, b []byte,
 }
 
 func (w *Worker) data(now time.Duration, from netip.AddrPort, b []byte, o, e, seg int) {
-	r := w.lookup(from, b[o:e])
+	r := w.lookup(now, from, b[o:e])
 	switch {
 	case r == nil:
 	case r.Kind == RowTransit:
@@ -248,9 +256,10 @@ func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
 		return flow.Ends{}, drop.NoTunnel
 	}
 	pol := peer.Policy()
-	if pol == nil || !pol.On || peer.Session() != s {
+	if pol == nil || !pol.On || !peer.takes(s) {
 		return flow.Ends{}, drop.TunnelDisabled
 	}
+	mark(&s.data, now)
 	proto := flow.FlowProto(c.Kind)
 	f := flow.Flow{Proto: proto, V6: c.V6, Target: c.Target, Port: c.Port}
 	switch {

@@ -162,6 +162,7 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 		c.Append(ip[o-hl : o-hl])
 		w.frame(s, path, first+uint64(i), long, ip[o-hl:e])
 	}
+	mark(&s.data, now)
 	w.sent(now, s, path)
 }
 
@@ -174,6 +175,7 @@ func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg i
 			return
 		}
 	}
+	mark(&s.data, now)
 	w.sent(now, s, path)
 }
 
@@ -211,6 +213,10 @@ func (w *Worker) sent(now time.Duration, s *Session, path *Path) {
 func (w *Worker) frame(s *Session, path *Path, ctr uint64, long bool, plain []byte) {
 	if len(w.Buf)-w.n < headRoom+len(plain)+TagSize {
 		w.drop(drop.QueueFull)
+		return
+	}
+	if !path.Link.Allow(headRoom + len(plain) + TagSize) {
+		w.drop(drop.Unproven)
 		return
 	}
 	h := wire.DataHeader{

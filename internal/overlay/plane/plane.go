@@ -30,40 +30,6 @@ const (
 	MaxSend = 65000
 )
 
-// Link is what the fast path knows about a neighbour. Its fields are atomics because the address
-// moves and time passes without a new row.
-type Link struct {
-	ID    LinkID // set before the link is used
-	addr  atomic.Pointer[netip.AddrPort]
-	heard atomic.Int64
-	sent  atomic.Int64
-}
-
-// NewLink returns a link that lives at addr.
-func NewLink(addr netip.AddrPort) *Link {
-	l := &Link{}
-	l.Move(addr)
-	return l
-}
-
-// Addr is where the neighbour lives now.
-func (l *Link) Addr() netip.AddrPort { return *l.addr.Load() }
-
-// Move sets a new address; only an authenticated frame may cause it.
-func (l *Link) Move(addr netip.AddrPort) { l.addr.Store(&addr) }
-
-// Heard is when something that came over the link last authenticated, on the Up clock.
-func (l *Link) Heard() time.Duration { return time.Duration(l.heard.Load()) }
-
-// Sent is when data was last sent over the link, on the Up clock.
-func (l *Link) Sent() time.Duration { return time.Duration(l.sent.Load()) }
-
-// MarkHeard notes a sign of life.
-func (l *Link) MarkHeard(now time.Duration) { mark(&l.heard, now) }
-
-// MarkSent notes that data left over the link.
-func (l *Link) MarkSent(now time.Duration) { mark(&l.sent, now) }
-
 // mark writes only when the reading moved: a batch is one reading, so the cache line stays shared.
 func mark(a *atomic.Int64, now time.Duration) {
 	if a.Load() != int64(now) {
@@ -110,6 +76,7 @@ type Session struct {
 	path  atomic.Pointer[Path]
 	heard atomic.Int64
 	sent  atomic.Int64
+	data  atomic.Int64 // last packet of a tunnel, in either direction
 	first atomic.Int64 // first unanswered send
 	parts flow.Reassembly
 	partN atomic.Uint32
@@ -126,6 +93,10 @@ func (s *Session) Heard() time.Duration { return time.Duration(s.heard.Load()) }
 
 // Sent is when a frame of this session was last sent, on the Up clock.
 func (s *Session) Sent() time.Duration { return time.Duration(s.sent.Load()) }
+
+// Data is when a packet of a tunnel last passed in either direction, on the Up clock. Messages
+// about the session itself do not count.
+func (s *Session) Data() time.Duration { return time.Duration(s.data.Load()) }
 
 // Waiting is when the oldest send after the last sign of life left; zero when nothing waits.
 func (s *Session) Waiting() time.Duration { return time.Duration(s.first.Load()) }
@@ -171,6 +142,7 @@ type Peer struct {
 	Key     uint64
 	policy  atomic.Pointer[Policy]
 	session atomic.Pointer[Session]
+	other   atomic.Pointer[Session]
 	Client  flow.ClientSlots
 	Server  flow.ServerSlots
 }
@@ -186,6 +158,16 @@ func (p *Peer) SetSession(s *Session) { p.session.Store(s) }
 
 // Session is the session that carries the tunnel now, or nil.
 func (p *Peer) Session() *Session { return p.session.Load() }
+
+// SetOther publishes a session that may deliver beside the one that carries the tunnel: the one
+// before it, or one whose other end has not confirmed it yet. nil takes it away.
+func (p *Peer) SetOther(s *Session) { p.other.Store(s) }
+
+// Other is the session that may deliver beside the one that carries the tunnel, or nil.
+func (p *Peer) Other() *Session { return p.other.Load() }
+
+// takes reports whether what came in a session may be delivered.
+func (p *Peer) takes(s *Session) bool { return p.Session() == s || p.Other() == s }
 
 // Run is one send: bytes Off to Off+Len of a buffer, in datagrams of Seg bytes, to one neighbour.
 type Run struct {
@@ -209,6 +191,7 @@ const (
 	NoticeSession                            // a session message for the slow path (Body)
 	NoticeBusy                               // a session that was quiet sends again
 	NoticeUnknownLink                        // a link frame with a label that has no row
+	NoticeWrongSource                        // a frame of a link from another address (Link, From)
 )
 
 // Notice is one thing the fast path saw and the slow path should act on.
@@ -216,6 +199,7 @@ type Notice struct {
 	Kind    NoticeKind
 	From    netip.AddrPort
 	Label   wire.Label
+	Link    *Link
 	Session *Session
 	Body    []byte // aliases the receive buffer or a copy owned by the worker until the next call
 }

@@ -153,7 +153,7 @@ func (w *Worker) echo(now time.Duration, s *Session, n int) {
 		return
 	}
 	pol := peer.Policy()
-	if pol == nil || !pol.On || peer.Session() != s {
+	if pol == nil || !pol.On || !peer.takes(s) {
 		w.drop(drop.TunnelDisabled)
 		return
 	}
