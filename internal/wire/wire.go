@@ -19,19 +19,18 @@ import (
 // Types of datagrams: the high nibble of byte 0 of every UDP payload. Numbers are never
 // reused. A type that is not known is counted and dropped.
 const (
-	TypeData          = 1 // end-to-end frame, forwarded by label
-	TypeLink          = 2 // frame between two neighbours
-	TypeHello1        = 3 // first message of a link handshake
-	TypeHello2        = 4 // second message of a link handshake
-	TypeHello3        = 5 // third message of a link handshake
-	TypeCookie        = 6 // demand to repeat Hello1 with a cookie
-	TypePathHandshake = 7 // handshake message that follows a path
-	TypeNudge         = 8 // a neighbour is asked where it lives
-
-	TypeReset        = 9  // a restarted parent lost the link
-	TypeTicket       = 10 // resumption of a link
-	TypeTicketAnswer = 11 // answer to a resumption
-	TypeNATProbe     = 12 // how long does a translator keep a mapping?
+	TypeData          = 1  // end-to-end frame, forwarded by label
+	TypeLink          = 2  // frame between two neighbours
+	TypeHello1        = 3  // first message of a link handshake
+	TypeHello2        = 4  // second message of a link handshake
+	TypeHello3        = 5  // third message of a link handshake
+	TypeCookie        = 6  // demand to repeat Hello1 with a cookie
+	TypePathHandshake = 7  // handshake message that follows a path
+	TypeNudge         = 8  // a neighbour is asked where it lives
+	TypeReset         = 9  // a restarted parent lost the link
+	TypeTicket        = 10 // resumption of a link
+	TypeTicketAnswer  = 11 // answer to a resumption
+	TypeNATProbe      = 12 // how long does a translator keep a mapping?
 )
 
 // Sizes in bytes that the frames share.

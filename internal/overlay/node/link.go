@@ -82,6 +82,7 @@ type link struct {
 	movable  time.Duration // when a new address may bring a repetition again
 	entry    int           // index of the parents entry, for our parents
 	wantNext time.Duration // when everything may be asked for again: by us, or by the parent
+	nudges   *nudges       // nil until one was sent or came
 }
 
 // peerKey finds a link: one node may be our parent and our child at once (cycles are permitted).
@@ -141,15 +142,12 @@ func (b *linkBook) byLive(live *plane.Link) *link {
 	return nil
 }
 
-// move notes where a neighbour lives now.
+// move notes where a neighbour will be found from now on.
 func (b *linkBook) move(l *link, addr netip.AddrPort) {
 	if b.byAddr[l.live.Addr()] == l {
 		delete(b.byAddr, l.live.Addr())
 	}
 	b.byAddr[addr] = l
-	if l.live.Addr() != addr {
-		l.live.Move(addr)
-	}
 }
 
 // linkKeys is what a finished handshake brings to a link.
@@ -181,13 +179,14 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 		n.dropLabel(now, l.mine)
 	}
 	n.links.move(l, k.addr)
+	l.live.Prove(k.addr)
 	l.network, l.toward, l.mine, l.theirs = k.network, k.toward, k.mine, k.theirs
 	l.keys = session.NewPair(k.keys)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top = control{}, 0, 0, 0
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
 	l.news, l.notAfter = linkNews{}, 0
-	l.wantNext, l.sync = 0, nil
+	l.wantNext, l.sync, l.nudges = 0, nil, nil
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
@@ -260,7 +259,9 @@ func (n *Node) frameTo(now clock.Reading, l *link, ask bool, plain []byte, out *
 	}
 	b := h.Append(make([]byte, 0, wire.DataHeaderLong+len(plain)+wire.TagSize))
 	b = l.keys.Seal(b, ctr, b[0], plain)
-	out.Send = append(out.Send, Datagram{To: l.live.Addr(), B: b})
+	if n.mayGo(l, b) {
+		out.Send = append(out.Send, Datagram{To: l.live.Addr(), B: b})
+	}
 	if l.toward && !ask {
 		n.arm(l, beatTimer, now.Up+l.period)
 	}
@@ -339,6 +340,10 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 ) {
 	n.look(now)
 	defer n.finish(now, out)
+	if l := n.links.byID[id]; l != nil && wire.PeekType(b) == wire.TypeNudge {
+		n.fromNudge(now, l, b, out)
+		return
+	}
 	h, size, err := wire.ParseDataHeader(b)
 	if err != nil || h.Type != wire.TypeLink {
 		n.count(drop.BadFrame)
@@ -355,9 +360,13 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 		n.count(unopened(err))
 		return
 	}
-	n.linkAlive(now, l, from, ctr)
+	if ctr > l.top {
+		l.top = ctr
+		n.livesAt(now, l, from, len(b), l.echoes(from, plain), out)
+	}
+	n.linkAlive(now, l)
 	switch {
-	case len(plain) == 0, len(plain) == digestSize:
+	case len(plain) == 0, len(plain) == digestSize, len(plain) == wire.EchoSize:
 		n.checkDigest(now, l, plain)
 		if h.Flag {
 			n.frameTo(now, l, false, n.digestFor(l), out)
@@ -367,24 +376,10 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 	}
 }
 
-// linkAlive notes a sign of life; the newest frame also says where the neighbour lives.
-func (n *Node) linkAlive(now clock.Reading, l *link, from netip.AddrPort, ctr uint64) {
+// linkAlive notes a sign of life.
+func (n *Node) linkAlive(now clock.Reading, l *link) {
 	l.live.MarkHeard(now.Up)
 	l.keys.Heard()
-	if ctr > l.top {
-		l.top = ctr
-		if l.live.Addr() != from {
-			n.links.move(l, from)
-			if now.Up >= l.movable {
-				l.movable = now.Up + movedEvery
-				n.controlMoved(now, l)
-			}
-			if !l.toward {
-				n.childrenChanged(now)
-			}
-		}
-		n.links.byAddr[from] = l // another neighbour may have claimed to live there
-	}
 	l.asked, l.hinted = 0, false
 	n.disarm(l, askTimer)
 	if l.proving {

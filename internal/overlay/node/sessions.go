@@ -339,6 +339,8 @@ func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 			n.unknownLabel(now, x)
 		case plane.NoticeUnknownLink:
 			n.unknownLink(now, x, out)
+		case plane.NoticeWrongSource:
+			n.wrongSource(now, x, out)
 		case plane.NoticeBusy:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {
 				n.watchSoon(now, s)

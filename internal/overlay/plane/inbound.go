@@ -38,8 +38,8 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 	w.flush()
 }
 
-// link hands a link frame or a nudge to the slow path. The source address is not checked here: a neighbour
-// may have moved, and only the slow path can tell by opening the frame.
+// link hands a link frame or a nudge to the slow path. The source address is not checked here: a
+// neighbour may have moved, and only the slow path can tell by opening the frame.
 func (w *Worker) link(from netip.AddrPort, f []byte) {
 	l, ok := wire.PeekLabel(f)
 	if !ok {
