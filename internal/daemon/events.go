@@ -34,6 +34,7 @@ var lines = map[node.EventKind]struct {
 	node.EventExternals:     {levelTrace, "externals changed"},
 	node.EventRevoked:       {slog.LevelWarn, "keys revoked"},
 	node.EventWithheld:      {slog.LevelWarn, "a list of revoked keys is withheld"},
+	node.EventSessionMoved:  {slog.LevelDebug, "session moved"},
 }
 
 // event writes an event's line.

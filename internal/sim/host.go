@@ -278,6 +278,7 @@ var eventNames = map[node.EventKind]string{
 	node.EventSessionDown: "session down with", node.EventProbe: "probe",
 	node.EventExternals: "externals changed", node.EventLookup: "lookup",
 	node.EventRevoked: "keys revoked", node.EventWithheld: "a list is withheld",
+	node.EventSessionMoved: "session moved with",
 }
 
 // Keys are the keys of the world's own network, to name it in a configuration.

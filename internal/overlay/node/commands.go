@@ -102,7 +102,7 @@ func (c RejectTunnel) apply(n *Node, now clock.Reading) error {
 	if !t.Pending {
 		return fmt.Errorf("tunnel %q: it does not wait for anybody", c.Tunnel)
 	}
-	conv := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
+	conv := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
 	n.reject(now, conv, t.Offer, wire.RejectByHand)
 	n.tunnels.Remove(t.ID)
 	n.keep(tunnelPrefix+t.ID.String(), nil)

@@ -52,14 +52,27 @@ type halfSession struct {
 	born time.Duration
 }
 
-// startDial lays a path to the other end, with message 1 of Noise XK in it.
+// startDial makes the other end reachable: a new path if both ends have a session, else, or if
+// the other end says that it has none, a handshake.
 func (n *Node) startDial(now clock.Reading, c *conversation) {
-	if c.dial != nil || c.live != nil || n.sessions.byPair[c.key] != c {
-		return
+	switch {
+	case c.busy() || c.next != nil || c.reachable() || n.sessions.byPair[c.key] != c:
+	case n.revs.gone || n.isRevoked(c.network, c.key.remote):
+	case c.live != nil && !c.anew.wanted():
+		n.startResume(now, c)
+	case now.Up < c.anewAt():
+		n.timers.sooner(c.redial, c.anewAt())
+	default:
+		if a := c.anew; a.wanted() {
+			a.at = now.Up + a.wait
+			a.wait = min(2*a.wait, redialCap)
+		}
+		n.shake(now, c)
 	}
-	if n.revs.gone || n.isRevoked(c.network, c.key.remote) {
-		return
-	}
+}
+
+// shake lays a path to the other end, with message 1 of Noise XK in it.
+func (n *Node) shake(now clock.Reading, c *conversation) {
 	to, local := n.nextHop(c.key.remote, nil)
 	if local || to == nil || c.end == nil && !n.who.HasNames {
 		n.dialLater(now, c)
@@ -97,13 +110,14 @@ func (n *Node) helloMAC(c *conversation, dest ident.NodeID, msg []byte) (mac [he
 
 // dialLater waits, longer each time, and tries again while somebody waits for the session.
 func (n *Node) dialLater(now clock.Reading, c *conversation) {
-	if len(c.packets) == 0 && len(c.messages) == 0 && c.wait > redialFirst<<3 {
+	if x := c.waiting(); len(x.packets)+len(x.messages) == 0 && c.wait > redialFirst<<3 {
 		return
 	}
 	n.timers.arm(c.redial, now.Up+c.wait+n.jitter(c.wait/8))
 	c.wait = min(2*c.wait, redialCap)
 	if c.wait > 8*time.Second {
-		c.packets, c.size = nil, 0 // nobody waits that long for a packet
+		x := c.queue()
+		x.packets, x.size = nil, 0 // nobody waits that long for a packet
 	}
 }
 
@@ -149,12 +163,12 @@ func (d *dial) pathOK(n *Node, now clock.Reading, s *setup, ok wire.PathOK, out 
 		return
 	}
 	f := wire.PathHandshake{Label: ok.Label, Stage: wire.StageNoise3, Body: msg}
-	live := &liveSession{link: s.to, mine: d.mine, out: ok.Label, msg3: f.Append(nil)}
-	live.fast = n.newSession(d.hs.Keys(), p.Flags, s.to, ok.Label, s.size)
-	out.send(s.to.live.Addr(), live.msg3)
+	live := n.newLive(d.hs.Keys(), true, p.Flags, way{s.to, d.mine, ok.Label, s.size})
+	msg3 := f.Append(nil)
+	n.sendPath(live, msg3, out)
 	c.dial = nil // its row is the session's now
 	n.establish(now, c, live, out)
-	n.repeatMsg3(now, live, 0)
+	n.repeatMsg3(now, live, msg3, 0)
 }
 
 // newSession makes the fast path's side of a session.
@@ -186,18 +200,21 @@ func (n *Node) flags() uint8 {
 }
 
 // repeatMsg3 sends message 3 again until the other end is heard.
-func (n *Node) repeatMsg3(now clock.Reading, s *liveSession, try int) {
+func (n *Node) repeatMsg3(now clock.Reading, s *liveSession, msg3 []byte, try int) {
 	s.again = newTimer(func(now clock.Reading, out *Effects) {
-		if s.fast.Heard() != 0 || n.sessions.byKey[s.fast.Key] != s {
-			s.msg3 = nil
+		if n.sessions.byKey[s.fast.Key] != s || s.link == nil {
+			return
+		}
+		if s.fast.Heard() != 0 {
+			n.confirmed(now, s, out)
 			return
 		}
 		if try >= msg3Tries {
 			n.sessionPathLost(now, s)
 			return
 		}
-		out.send(s.link.live.Addr(), s.msg3)
-		n.repeatMsg3(now, s, try+1)
+		n.sendPath(s, msg3, out)
+		n.repeatMsg3(now, s, msg3, try+1)
 	})
 	n.timers.arm(s.again, now.Up+msg3First<<try)
 }
@@ -308,7 +325,7 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 	if s := n.sessions.byMine[f.Label]; s != nil {
 		if now.Up-s.conv.answered >= time.Second || s.conv.answered == 0 {
 			s.conv.answered = now.Up
-			n.sendMessage(now, s.conv, wire.SessionConfirm, nil)
+			n.fast.Message(now.Up, s.fast, wire.AppendSession(nil, wire.SessionConfirm))
 		}
 		return
 	}
@@ -324,21 +341,20 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 	}
 	delete(n.sessions.halves, f.Label)
 	p, err := wire.ParseXKPayload(payload)
-	c := n.caller(h, p)
+	c := n.caller(now, h, p)
 	if err != nil || c == nil {
 		n.count(drop.NotAdmitted)
 		n.dropLabel(now, h.mine)
 		return
 	}
 	n.claimed(now, p.Network, p.Head, c.key.remote)
-	live := &liveSession{link: h.link, mine: h.mine, out: h.out}
-	live.fast = n.newSession(h.hs.Keys(), p.Flags, h.link, h.out, h.size)
+	live := n.newLive(h.hs.Keys(), false, p.Flags, way{h.link, h.mine, h.out, h.size})
 	n.establish(now, c, live, out)
 	n.sendMessage(now, c, wire.SessionConfirm, nil)
 }
 
 // caller finds out who proved itself with message 3; nil if it may not talk to us.
-func (n *Node) caller(h *halfSession, p wire.XKPayload) *conversation {
+func (n *Node) caller(now clock.Reading, h *halfSession, p wire.XKPayload) *conversation {
 	static := h.hs.RemoteStatic()
 	if h.conv != nil {
 		if h.conv.key.remote.X25519() != static || h.conv.end == nil {
@@ -350,7 +366,7 @@ func (n *Node) caller(h *halfSession, p wire.XKPayload) *conversation {
 	if err != nil || proves(cert, static) != nil || n.trusts(cert) != nil {
 		return nil
 	}
-	c := n.conversationWith(n.who.Secret, cert.Key, nil)
+	c := n.conversationWith(now, n.who.Secret, cert.Key, nil)
 	c.network = cert.Network
 	return c
 }

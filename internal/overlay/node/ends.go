@@ -175,8 +175,8 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 			n.tables.SetPeer(a, end.peer)
 		}
 	}
-	if !t.Active(n.moment(t.Network)) && end.conv.live != nil {
-		n.forgetSession(now, end.conv.live)
+	if !t.Active(n.moment(t.Network)) {
+		n.endConversation(now, end.conv)
 	}
 	n.armExpiry(now, end)
 	n.event(Event{Kind: EventExternals})
@@ -224,7 +224,7 @@ func (n *Node) newEnd(now clock.Reading, t *tunnel.Tunnel) *tunnelEnd {
 	n.endKeys++
 	end := &tunnelEnd{t: t, key: n.endKeys, peer: &plane.Peer{Key: n.endKeys}}
 	end.secret = session.TunnelSecret(t.Local, t.RemoteKey)
-	end.conv = n.conversationWith(t.Local, t.RemoteKey, end)
+	end.conv = n.conversationWith(now, t.Local, t.RemoteKey, end)
 	if lease, ok := n.leases.Lease(now.Up, t.RemoteKey); ok {
 		n.leases.Pin(t.RemoteKey)
 		end.leases = [2]netip.Addr{lease.V4, lease.V6}
@@ -279,9 +279,7 @@ func (n *Node) closeEnd(now clock.Reading, t *tunnel.Tunnel) {
 		for _, a := range end.leases {
 			n.tables.SetPeer(a, nil)
 		}
-		if end.conv.live != nil {
-			n.forgetSession(now, end.conv.live)
-		}
+		n.endConversation(now, end.conv)
 		n.endDial(now, end.conv)
 		n.timers.stop(end.conv.redial)
 		n.timers.stop(end.expiry)

@@ -32,6 +32,7 @@ const (
 	EventLookup                             // a name has an owner or not (Token, Key, Text)
 	EventRevoked                            // a list of revoked keys was taken (Text)
 	EventWithheld                           // somebody has a list that we lack (Key = who, Text)
+	EventSessionMoved                       // a session goes on over another path (Key)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

@@ -236,6 +236,7 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 	delete(n.links.certs, l.id)
 	delete(n.links.byPeer, peerKey{l.peer, l.toward})
 	n.dropRowsOf(now, l)
+	n.failSetups(now, l)
 	n.forgetRows(l)
 	if l.toward {
 		n.event(Event{Kind: EventParentDown, Key: l.peer, Text: why})

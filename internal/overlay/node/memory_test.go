@@ -156,14 +156,14 @@ func TestASessionCostsAtMostFourKilobytes(t *testing.T) {
 	now := clock.Reading{Up: time.Second}
 	before := inHeap()
 	for i := 1; i <= sessions; i++ {
-		c := n.conversationWith(n.who.Secret, numbered(i), nil)
+		c := n.conversationWith(now, n.who.Secret, numbered(i), nil)
 		mine, ok := n.newRow(now, plane.Row{Kind: plane.RowSession}, l, l)
 		if !ok {
 			t.Fatal("no row is left")
 		}
 		l.rows = 0 // the quota of a link is not what is measured
-		live := &liveSession{link: l, mine: mine, out: 1}
-		live.fast = n.newSession(session.Keys{Send: [32]byte{byte(i)}}, flagAES, l, 1, 1400)
+		keys := session.Keys{Send: [32]byte{byte(i)}, Chain: [32]byte{byte(i), byte(i >> 8)}}
+		live := n.newLive(keys, false, flagAES, way{l, mine, 1, 1400})
 		n.establish(now, c, live, &out)
 		ctr := live.fast.Send.Reserve(1)
 		sealed := live.fast.Send.Seal(nil, ctr, 0, []byte("x"))

@@ -177,7 +177,7 @@ func (n *Node) claim(now clock.Reading, q *query, owners []ident.NodeID) {
 			continue
 		}
 		q.owners = append(q.owners, k)
-		c := n.conversationWith(n.who.Secret, k, nil)
+		c := n.conversationWith(now, n.who.Secret, k, nil)
 		if c == nil {
 			continue
 		}

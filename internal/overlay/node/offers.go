@@ -78,8 +78,8 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	if t.Deleted && o.change == 0 || t.DisabledHere && o.change == 0 {
 		return
 	}
-	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
-	if c.live == nil && len(c.messages) > 0 {
+	c := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
+	if !c.reachable() && len(c.waiting().messages) > 0 {
 		n.redialSoon(now, c)
 		return // the last one still waits for a session
 	}
@@ -98,9 +98,9 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 }
 
 func (n *Node) redialSoon(now clock.Reading, c *conversation) {
-	if c.dial == nil {
+	if !c.busy() {
 		c.wait = redialFirst
-		n.timers.sooner(c.redial, now.Up)
+		n.timers.sooner(c.redial, max(now.Up, c.anewAt()))
 	}
 }
 
@@ -372,7 +372,7 @@ func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
 
 // sendAccept tells the server end which endpoint we made.
 func (n *Node) sendAccept(now clock.Reading, t *tunnel.Tunnel) {
-	c := n.conversationWith(n.who.Secret, t.RemoteNode, nil)
+	c := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
 	m := wire.Accept{
 		ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil),
 		Proof: acceptProof(session.TunnelSecret(t.Local, t.ID), t.Offer),

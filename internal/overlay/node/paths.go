@@ -3,6 +3,8 @@
 package node
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"staex/internal/clock"
@@ -47,7 +49,10 @@ type asker interface {
 }
 
 // pathBook holds the set-ups under way by their id.
-type pathBook struct{ byID map[[8]byte]*setup }
+type pathBook struct {
+	byID  map[[8]byte]*setup
+	asked [wire.PathProbe + 1]uint64 // how many this node began, by kind
+}
 
 func (b *pathBook) init() { b.byID = map[[8]byte]*setup{} }
 
@@ -72,17 +77,22 @@ func (n *Node) nextHop(dest ident.NodeID, from *link) (l *link, local bool) {
 func (n *Node) ask(now clock.Reading, dest ident.NodeID, kind uint8, back wire.Label, body []byte,
 	a asker,
 ) bool {
-	to, local := n.nextHop(dest, nil)
+	p := wire.Path{Dest: dest, Kind: kind, Back: back, Body: body}
+	n.random(p.ID[:])
+	return n.askPath(now, p, a)
+}
+
+// askPath begins a path whose id the caller drew; it fills in hops and size.
+func (n *Node) askPath(now clock.Reading, p wire.Path, a asker) bool {
+	to, local := n.nextHop(p.Dest, nil)
 	if to == nil || local || len(n.paths.byID) >= maxSetups {
 		return false
 	}
-	s := &setup{dest: dest, kind: kind, to: to, back: back, size: to.size, ask: a}
-	n.random(s.id[:])
-	n.addSetup(now, s)
-	p := wire.Path{
-		Dest: dest, ID: s.id, Kind: kind, Hops: maxHops, Back: back, Size: uint16(to.size),
-		Body: body,
-	}
+	n.addSetup(now, &setup{
+		id: p.ID, dest: p.Dest, kind: p.Kind, to: to, back: p.Back, size: to.size, ask: a,
+	})
+	n.paths.asked[p.Kind]++
+	p.Hops, p.Size = maxHops, uint16(to.size)
 	n.tell(to, wire.ControlPath, p.Append(nil))
 	return true
 }
@@ -104,6 +114,21 @@ func (n *Node) endSetup(s *setup) {
 	delete(n.paths.byID, s.id)
 	if s.from != nil {
 		s.from.setups--
+	}
+}
+
+// failSetups ends the set-ups that wait for a neighbour that is gone or that it began.
+func (n *Node) failSetups(now clock.Reading, l *link) {
+	var list []*setup
+	for _, s := range n.paths.byID {
+		if s.to == l || s.from == l {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *setup) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for _, s := range list {
+		n.endSetup(s)
+		n.failSetup(now, s, wire.PathNoRoute)
 	}
 }
 
@@ -228,11 +253,10 @@ func (n *Node) pathEnd(now clock.Reading, l *link, p wire.Path, out *Effects) {
 		reason = n.answerHello(now, l, p)
 	case wire.PathProbe:
 		reason = n.answerProbe(l, p)
-	default:
-		reason = wire.PathNoSession
+	case wire.PathResume:
+		reason = n.answerResume(now, l, p, out)
 	}
 	if reason != 0 {
 		n.refuse(l, p.ID, reason)
 	}
-	_ = out
 }

@@ -15,6 +15,7 @@ import (
 	"staex/internal/overlay/route"
 	"staex/internal/overlay/state"
 	"staex/internal/overlay/tunnel"
+	"staex/internal/wire"
 )
 
 // Info is what this node knows about one key, as `mcc nodes` shows it.
@@ -202,8 +203,12 @@ func (n *Node) Links() int { return len(n.links.byID) }
 // Resumptions is how many tickets were answered whose links have not come to life yet.
 func (n *Node) Resumptions() int { return len(n.tickets.ring) }
 
-// Sessions is how many sessions are live.
-func (n *Node) Sessions() int { return len(n.sessions.byKey) }
+// Sessions is how many sessions have a path.
+func (n *Node) Sessions() int { return len(n.sessions.byKey) - len(n.sessions.resting) }
+
+// PathsAsked is how many paths of a kind this node began to lay since its start: wire.PathHello
+// for handshakes, wire.PathResume for sessions that go on, wire.PathProbe for pings.
+func (n *Node) PathsAsked(kind uint8) uint64 { return n.paths.asked[min(int(kind), wire.PathProbe)] }
 
 // SessionPath tells the size that a tunnel's session may send, 0 without a session.
 func (n *Node) SessionPath(id ident.NodeID) *plane.Path {
@@ -230,8 +235,9 @@ func (n *Node) Gauges() []Gauge {
 		}
 	}
 	for _, c := range n.sessions.byPair {
-		waiting, bytes = max(waiting, len(c.packets)), max(bytes, c.size)
-		messages = max(messages, len(c.messages))
+		x := c.waiting()
+		waiting, bytes = max(waiting, len(x.packets)), max(bytes, x.size)
+		messages = max(messages, len(x.messages))
 	}
 	links, rows, talks := len(n.links.byID), n.labels.Len(), len(n.sessions.byPair)
 	return []Gauge{
@@ -242,7 +248,9 @@ func (n *Node) Gauges() []Gauge {
 		{"path set-ups", len(n.paths.byID), maxSetups},
 		{"conversations", talks, maxConversations + tunnel.MaxTunnels},
 		{"half-open sessions", len(n.sessions.halves), maxHalfSessions},
-		{"sessions", len(n.sessions.byKey), talks},
+		{"sessions", len(n.sessions.byKey), 3 * talks},
+		{"sessions without a path", len(n.sessions.resting), maxResting},
+		{"tags of sessions", len(n.sessions.byTag), 2 * len(n.sessions.byKey)},
 		{"records", n.records.Len(), state.DefaultRows},
 		{"records fetched", len(n.fetching), maxFetching},
 		{"records passed on", len(n.passing), maxPassing + maxFetching},

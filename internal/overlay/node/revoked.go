@@ -221,12 +221,12 @@ func (n *Node) endLinkSoon(now clock.Reading, l *link, why string) {
 // forgetConversation ends a conversation for good.
 func (n *Node) forgetConversation(now clock.Reading, c *conversation) {
 	if c.live != nil {
-		n.forgetSession(now, c.live)
+		n.endConversation(now, c)
 		n.event(Event{Kind: EventSessionDown, Key: c.key.remote, Text: ErrRevoked.Error()})
 	}
 	n.endDial(now, c)
 	n.timers.stop(c.redial)
-	c.messages, c.packets, c.size = nil, nil, 0
+	c.waits = nil
 	delete(n.sessions.byPair, c.key)
 }
 

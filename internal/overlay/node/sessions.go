@@ -14,6 +14,7 @@ import (
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/plane"
+	"staex/internal/overlay/session"
 	"staex/internal/wire"
 )
 
@@ -44,35 +45,71 @@ type pair struct{ local, remote ident.NodeID }
 // conversation is two keys that talk: two endpoints of a tunnel, or two nodes. It outlives its
 // sessions.
 //
-//	quiet --packet or message--> dialling --XK done--> live --path lost, busy--> dialling
-//	  ^                              |                   |
-//	  +--- waits longer each time ---+                   +--- unused for pathLife --> quiet
+//	quiet --packet or message--> dialling --XK done--> live --path lost, unused--> resting
+//	  ^                           |  ^  ^               ^                           |   |
+//	  +-- waits longer each time -+  |  +-- used up     +--- resumed, busy or needed +   |
+//	  ^                              +------ "no session" --------------------------+   |
+//	  +------------------------------------- unused for keptLife -----------------------+
 type conversation struct {
 	key      pair
 	network  ident.NetworkHash // of the other node, where its certificate said so
 	local    *ident.Secret
-	end      *tunnelEnd // nil between nodes
-	live     *liveSession
+	end      *tunnelEnd   // nil between nodes
+	live     *liveSession // carries the traffic; while it rests it only receives
+	next     *liveSession // begun by us, not confirmed yet
+	past     *liveSession // the one before live, for what is on the way
 	dial     *dial
+	resume   *resume
+	anew     *anew // nil unless the other end has said that it has no session
 	redial   *timer
 	wait     time.Duration
-	packets  [][]byte
-	size     int
-	messages [][]byte
+	waits    *waits        // nil while nothing does
 	answered time.Duration // last answer to a request to confirm
 }
 
-// liveSession is a session that both ends have.
+// busy reports whether a handshake or a new path is under way.
+func (c *conversation) busy() bool { return c.dial != nil || c.resume != nil }
+
+// reachable reports whether there is a session with a path.
+func (c *conversation) reachable() bool { return c.live != nil && c.live.link != nil }
+
+// waits is what waits for the other end of a conversation.
+type waits struct {
+	packets  [][]byte
+	size     int // of the packets, in bytes
+	messages [][]byte
+}
+
+// waiting returns what waits, an empty one if nothing does; it is not for adding to.
+func (c *conversation) waiting() waits {
+	if c.waits == nil {
+		return waits{}
+	}
+	return *c.waits
+}
+
+// queue returns what waits, to add to it.
+func (c *conversation) queue() *waits {
+	if c.waits == nil {
+		c.waits = &waits{}
+	}
+	return c.waits
+}
+
+// liveSession is a session that both ends have, with its path if it has one. There may be many
+// thousands, so it is kept small.
 type liveSession struct {
-	conv  *conversation
-	fast  *plane.Session
-	link  *link
-	mine  wire.Label
-	out   wire.Label
-	msg3  []byte // initiator: repeated until the other end is heard
-	asks  int
-	watch *timer
-	again *timer
+	conv     *conversation
+	fast     *plane.Session
+	proof    session.Prover // by whose tags it is found
+	link     *link          // nil while it rests
+	mine     wire.Label
+	out      wire.Label
+	age      age
+	asks     uint8
+	draining uint8 // earlier labels that still deliver
+	watch    *timer
+	again    *timer // message 3
 }
 
 // sessionBook finds conversations and sessions.
@@ -80,14 +117,18 @@ type sessionBook struct {
 	byPair map[pair]*conversation
 	byKey  map[uint64]*liveSession // the number the fast path knows it by
 	byMine map[wire.Label]*liveSession
+	byTag  map[[session.ProofTagSize]byte]*liveSession
 	halves map[wire.Label]*halfSession
 	last   uint64
+
+	resting []*liveSession // without a path, in the order they lost it
 }
 
 func (b *sessionBook) init() {
 	b.byPair = map[pair]*conversation{}
 	b.byKey = map[uint64]*liveSession{}
 	b.byMine = map[wire.Label]*liveSession{}
+	b.byTag = map[[session.ProofTagSize]byte]*liveSession{}
 	b.halves = map[wire.Label]*halfSession{}
 }
 
@@ -102,14 +143,14 @@ func (b *sessionBook) byPath(l *link, out wire.Label) *liveSession {
 }
 
 // conversationWith returns the conversation of two keys, making it when there is none.
-func (n *Node) conversationWith(local *ident.Secret, remote ident.NodeID,
+func (n *Node) conversationWith(now clock.Reading, local *ident.Secret, remote ident.NodeID,
 	end *tunnelEnd,
 ) *conversation {
 	k := pair{local.ID(), remote}
 	c := n.sessions.byPair[k]
 	if c == nil {
 		if len(n.sessions.byPair) >= maxConversations {
-			n.forgetQuiet()
+			n.forgetQuiet(now)
 		}
 		c = &conversation{key: k, local: local, end: end, wait: redialFirst}
 		c.redial = newTimer(func(now clock.Reading, _ *Effects) { n.startDial(now, c) })
@@ -119,9 +160,10 @@ func (n *Node) conversationWith(local *ident.Secret, remote ident.NodeID,
 }
 
 // forgetQuiet makes room by dropping conversations between nodes that have nothing going on.
-func (n *Node) forgetQuiet() {
+func (n *Node) forgetQuiet(now clock.Reading) {
 	for _, c := range n.conversations() {
-		if c.end == nil && c.live == nil && c.dial == nil && len(c.messages) == 0 {
+		if c.end == nil && !c.reachable() && !c.busy() && c.next == nil && len(c.waiting().messages) == 0 {
+			n.endConversation(now, c)
 			n.timers.stop(c.redial)
 			delete(n.sessions.byPair, c.key)
 		}
@@ -160,13 +202,14 @@ func (n *Node) FromHost(now clock.Reading, pkt []byte, out *Effects) {
 		return
 	}
 	c := end.conv
-	if len(c.packets) >= maxWaiting || c.size+len(pkt) > waitingBytes {
+	x := c.queue()
+	if len(x.packets) >= maxWaiting || x.size+len(pkt) > waitingBytes {
 		n.count(drop.QueueFull)
 		return
 	}
-	c.packets = append(c.packets, append([]byte(nil), pkt...))
-	c.size += len(pkt)
-	if c.dial == nil && c.redial.index < 0 {
+	x.packets = append(x.packets, append([]byte(nil), pkt...))
+	x.size += len(pkt)
+	if !c.busy() && c.redial.index < 0 {
 		n.startDial(now, c)
 	}
 }
@@ -178,79 +221,38 @@ func (n *Node) sendMessage(now clock.Reading, c *conversation, typ uint8, body [
 		n.watchSoon(now, c.live)
 		return
 	}
-	if len(c.messages) >= maxMessages {
+	x := c.queue()
+	if len(x.messages) >= maxMessages {
 		n.count(drop.QueueFull)
 		return
 	}
-	c.messages = append(c.messages, plain)
-	if c.dial == nil && c.redial.index < 0 {
+	x.messages = append(x.messages, plain)
+	if !c.busy() && c.redial.index < 0 {
 		n.startDial(now, c)
 	}
 }
 
-// establish makes a session the one that carries the conversation, and sends what waited.
-func (n *Node) establish(now clock.Reading, c *conversation, s *liveSession, out *Effects) {
-	if old := c.live; old != nil {
-		n.forgetSession(now, old)
-	}
-	n.endDial(now, c)
-	n.timers.stop(c.redial)
-	c.wait = redialFirst
-	n.sessions.last++
-	s.conv, s.fast.Key, c.live = c, n.sessions.last, s
-	n.sessions.byKey[s.fast.Key], n.sessions.byMine[s.mine] = s, s
-	s.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchSession(now, s, out) })
-	n.timers.arm(s.watch, now.Up+sessionSilence)
-	if c.end != nil {
-		s.fast.Peer = c.end.peer
-		c.end.peer.Client.Reset()
-		c.end.peer.SetSession(s.fast)
-	}
-	n.tables.SetRow(plane.Row{
-		Kind: plane.RowSession, Label: s.mine, In: s.link.live, Session: s.fast,
-		Used: n.rows.byLabel[s.mine].used,
-	})
-	n.event(Event{Kind: EventSessionUp, Key: c.key.remote})
-	n.takeFast(out)
-	for _, m := range c.messages {
-		n.fast.Message(now.Up, s.fast, m)
-	}
-	c.messages = nil
-	waiting := c.packets
-	c.packets, c.size = nil, 0
-	for _, p := range waiting {
-		n.takeFast(out)
-		n.fast.Outbound(now.Up, p)
-	}
-	n.takeFast(out)
-}
-
-// forgetSession takes a session out of every table.
-func (n *Node) forgetSession(now clock.Reading, s *liveSession) {
-	n.timers.stop(s.watch)
-	n.timers.stop(s.again)
-	s.fast.SetPath(nil)
-	delete(n.sessions.byKey, s.fast.Key)
-	delete(n.sessions.byMine, s.mine)
-	n.dropLabel(now, s.mine)
-	c := s.conv
-	if c.live == s {
-		c.live = nil
-		if c.end != nil {
-			c.end.peer.SetSession(nil)
-		}
-	}
-}
-
-// sessionPathLost ends a session whose way is gone; a busy conversation dials again at once.
+// sessionPathLost takes the path from a session whose way is gone. A busy conversation asks for
+// another one at once.
 func (n *Node) sessionPathLost(now clock.Reading, s *liveSession) {
 	c := s.conv
-	used := max(s.fast.Heard(), s.fast.Sent())
-	n.forgetSession(now, s)
-	n.event(Event{Kind: EventSessionDown, Key: c.key.remote, Text: "path lost"})
-	if now.Up-used < recent && c.dial == nil {
+	used := s.lastUse()
+	switch {
+	case s == c.past:
+		n.forgetSession(now, s)
+		return
+	case s == c.next:
+		n.forgetSession(now, s)
+		used = now.Up
+	case s.proof.Began() && s.fast.Heard() == 0: // perhaps the other end never had it
+		n.forgetSession(now, s)
+		n.event(Event{Kind: EventSessionDown, Key: c.key.remote, Text: "path lost"})
+	default:
+		n.rest(now, s, drainLife)
+	}
+	if now.Up-used < recent && !c.busy() {
 		c.wait = redialFirst
-		n.timers.sooner(c.redial, now.Up)
+		n.timers.sooner(c.redial, max(now.Up, c.anewAt()))
 	}
 }
 
@@ -263,29 +265,32 @@ func (n *Node) sessionsLost(now clock.Reading, l *link) {
 	}
 }
 
-// resumeSessions dials again for every conversation that a lost parent interrupted.
-func (n *Node) resumeSessions(now clock.Reading) {
-	for _, c := range n.conversations() {
-		if c.redial.index >= 0 {
-			c.wait = redialFirst
-			n.timers.arm(c.redial, now.Up)
-		}
-	}
-}
-
 // watchSoon makes sure that a session which sends is looked at.
 func (n *Node) watchSoon(now clock.Reading, s *liveSession) {
 	n.timers.sooner(s.watch, now.Up+sessionSilence)
 }
 
-// watchSession asks a silent session for a sign of life and ends one that is dead or unused.
+// watchSession looks at a session from time to time: one that took over is confirmed, one that
+// was replaced or rested for long is forgotten, and one in use is asked when it falls silent.
 func (n *Node) watchSession(now clock.Reading, s *liveSession, out *Effects) {
-	used := max(s.fast.Heard(), s.fast.Sent())
-	waiting := s.fast.Waiting()
 	switch {
-	case now.Up-used >= pathLife:
+	case s == s.conv.past:
 		n.forgetSession(now, s)
-		return
+	case s.link == nil:
+		n.forgetSession(now, s)
+		n.event(Event{Kind: EventSessionDown, Key: s.conv.key.remote, Text: "unused"})
+	case now.Up-s.lastUse() >= pathLife:
+		n.rest(now, s, idleDrain)
+	default:
+		n.rekey(now, s)
+		n.watchPath(now, s, out)
+	}
+}
+
+// watchPath asks a silent session for a sign of life and gives up a path that is dead.
+func (n *Node) watchPath(now clock.Reading, s *liveSession, out *Effects) {
+	used, waiting := s.lastUse(), s.fast.Waiting()
+	switch {
 	case waiting == 0:
 		s.asks = 0
 	case now.Up-waiting >= sessionSilence:
@@ -293,8 +298,7 @@ func (n *Node) watchSession(now clock.Reading, s *liveSession, out *Effects) {
 			n.sessionPathLost(now, s)
 			return
 		}
-		f := wire.PathHandshake{Label: s.out, Stage: wire.StageConfirm}
-		out.send(s.link.live.Addr(), f.Append(nil))
+		n.sendPath(s, wire.PathHandshake{Label: s.out, Stage: wire.StageConfirm}.Append(nil), out)
 		n.timers.arm(s.watch, now.Up+time.Second)
 		return
 	}
@@ -304,6 +308,16 @@ func (n *Node) watchSession(now clock.Reading, s *liveSession, out *Effects) {
 	}
 	n.timers.arm(s.watch, used+pathLife)
 }
+
+// sendPath sends a datagram that follows a session's path by its label.
+func (n *Node) sendPath(s *liveSession, b []byte, out *Effects) {
+	if n.mayGo(s.link, b) {
+		out.send(s.link.live.Addr(), b)
+	}
+}
+
+// lastUse is when a frame of the session last left or opened, on the Up clock.
+func (s *liveSession) lastUse() time.Duration { return max(s.fast.Heard(), s.fast.Sent()) }
 
 // fromEarly takes a data frame that the fast path met before it knew the session: the first data
 // follow message 3 so closely that both are read in one batch.
@@ -347,19 +361,20 @@ func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 			}
 		case plane.NoticeSession:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {
-				n.fromSession(now, s, x.Body)
+				n.fromSession(now, s, x.Body, out)
 			}
 		}
 	}
 }
 
 // fromSession acts on one session message.
-func (n *Node) fromSession(now clock.Reading, s *liveSession, plain []byte) {
+func (n *Node) fromSession(now clock.Reading, s *liveSession, plain []byte, out *Effects) {
 	m, err := wire.ParseSession(plain)
 	if err != nil {
 		n.count(drop.BadFrame)
 		return
 	}
+	n.confirmed(now, s, out)
 	if m.Type == wire.SessionConfirm {
 		return // opening it was the sign of life
 	}

@@ -37,16 +37,16 @@ type Proof struct {
 type Prover struct {
 	secret
 	chain [KeySize]byte
-	first bool   // this side began the handshake
-	ours  uint64 // number of the next ask of this side
-	next  uint64 // number of the next ask that the other side has not made yet
 	top   uint64 // highest counter in a verified proof: older ones came late
+	ours  uint32 // number of the next ask of this side
+	next  uint32 // number of the next ask that the other side has not made yet
+	first bool   // this side began the handshake
 }
 
 // NewProver returns the prover of a session with these keys. initiator tells the two
 // sides apart: it is true at the side that began the handshake.
-func NewProver(k Keys, initiator bool) *Prover {
-	return &Prover{chain: k.Chain, first: initiator, ours: 1, next: 1}
+func NewProver(k Keys, initiator bool) Prover {
+	return Prover{chain: k.Chain, first: initiator, ours: 1, next: 1}
 }
 
 // Roles of a proof: whose it is, and whether it asks or answers.
@@ -64,8 +64,8 @@ func role(initiator bool, r byte) byte {
 }
 
 // tag is the name under which one proof is looked for.
-func (r *Prover) tag(role byte, number uint64) (tag [ProofTagSize]byte) {
-	n := binary.BigEndian.AppendUint64([]byte{role}, number)
+func (r *Prover) tag(role byte, number uint32) (tag [ProofTagSize]byte) {
+	n := binary.BigEndian.AppendUint32([]byte{role}, number)
 	sum := keyed(r.chain[:], []byte(labelPath), n)
 	copy(tag[:], sum[:])
 	return tag
@@ -79,7 +79,7 @@ func bound(role byte, id [8]byte, tag [ProofTagSize]byte) []byte {
 }
 
 // prove makes a proof with a fresh counter; ok is false if its key is gone.
-func (r *Prover) prove(s *Sender, role byte, number uint64, id [8]byte) (p Proof, ok bool) {
+func (r *Prover) prove(s *Sender, role byte, number uint32, id [8]byte) (p Proof, ok bool) {
 	p.Tag, p.Counter = r.tag(role, number), s.Reserve(1)
 	p.MAC, ok = s.prove(p.Counter, bound(role, id, p.Tag))
 	return p, ok
@@ -102,6 +102,9 @@ func (r *Prover) Expect() [2][ProofTagSize]byte {
 	who := role(!r.first, roleAsk)
 	return [2][ProofTagSize]byte{r.tag(who, r.next-1), r.tag(who, r.next)}
 }
+
+// Began reports whether this side began the handshake.
+func (r *Prover) Began() bool { return r.first }
 
 // CheckAsk verifies the other side's ask for the set-up with the id. The errors are those of
 // Open; after one nothing has changed. A proof older than the newest verified one is [ErrReplay]:

@@ -20,10 +20,11 @@ func ends(suite session.Suite) (a, b *end) {
 	k := session.Keys{Send: key(1), Recv: key(2), Chain: key(3)}
 	o := session.Keys{Send: key(2), Recv: key(1), Chain: key(3)}
 	side := func(k session.Keys, initiator bool) *end {
+		prover := session.NewProver(k, initiator)
 		return &end{
 			session.NewSender(k.Send, suite),
 			session.NewReceiver(k.Recv, suite, session.WindowSession),
-			session.NewProver(k, initiator),
+			&prover,
 		}
 	}
 	return side(k, true), side(o, false)
