@@ -27,7 +27,7 @@ type Scenario struct {
 // Counts is what happened in a run.
 type Counts struct {
 	Frames  int // datagrams that reached somebody
-	Changes int // parents and sessions that came up or went down
+	Changes int // parents and sessions that came up, moved or went down
 	Answers int // questions that were answered through a tunnel
 }
 
@@ -74,7 +74,7 @@ func (s Scenario) Play(seed uint64, log io.Writer) (*World, *Result) {
 		for _, e := range h.Events {
 			switch e.Kind {
 			case node.EventParentUp, node.EventParentDown, node.EventSessionUp,
-				node.EventSessionDown:
+				node.EventSessionDown, node.EventSessionMoved:
 				p.res.Changes++
 			default:
 			}

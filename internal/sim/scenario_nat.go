@@ -22,7 +22,7 @@ func translators() []Scenario {
 	var list []Scenario
 	for _, k := range kinds {
 		list = append(list, Scenario{
-			Name: k.name, Least: Counts{500, 14, 40},
+			Name: k.name, Least: Counts{450, 14, 40},
 			Story: "Both ends are behind a NAT that " + k.story + "; its timeout shrinks to 20 s.",
 			plot:  func(p *play) { shrinkingNAT(p, k.nat) },
 		})

@@ -37,7 +37,7 @@ func parents() []Scenario {
 			Story: "Root, gateway and client lose their disks in turn; nobody is locked out.",
 		},
 		{
-			Name: "moving-gateway", plot: movingGateway, Least: Counts{600, 12, 100},
+			Name: "moving-gateway", plot: movingGateway, Least: Counts{550, 12, 100},
 			Story: "The gateway gets another address while it answers each second.",
 		},
 	}
