@@ -99,11 +99,11 @@ func TestAForgedOrRepeatedNudgeIsAnsweredByNobody(t *testing.T) {
 	}
 	try := func(b []byte, want drop.Reason) {
 		t.Helper()
-		before := dropped(g, want)
+		before := g.drops(want)
 		g.receive(root.Addr, bytes.Clone(b))
-		if sent != 0 || dropped(g, want) != before+1 {
+		if sent != 0 || g.drops(want) != before+1 {
 			t.Errorf("% x: %d frames sent, %v counted %d times", b, sent, want,
-				dropped(g, want)-before)
+				g.drops(want)-before)
 		}
 	}
 	try(nudge, drop.Replay)
@@ -114,11 +114,6 @@ func TestAForgedOrRepeatedNudgeIsAnsweredByNobody(t *testing.T) {
 	}
 	try(append(bytes.Clone(nudge), 0), drop.BadFrame)
 	sound(t, w)
-}
-
-// dropped is how often both paths of a node counted a reason.
-func dropped(h *Host, r drop.Reason) uint64 {
-	return h.Node.Drops()[r] + h.in.C.Drops[r].Load() + h.up.C.Drops[r].Load()
 }
 
 // A thief on the wire holds the frames of a child back and sends them on from the address of a
@@ -146,7 +141,7 @@ func TestACopiedFrameFromAVictimsAddressCausesNoFlood(t *testing.T) {
 	if spoofed == 0 || received == 0 || received > 3*spoofed {
 		t.Errorf("%d bytes to the victim, %d in its name", received, spoofed)
 	}
-	if dropped(root, drop.Unproven) == 0 {
+	if root.drops(drop.Unproven) == 0 {
 		t.Error("nothing was dropped as unproven")
 	}
 	w.attack.held = nil

@@ -21,8 +21,9 @@ const (
 	idleDrain = rowLife - pathLife
 	// maxDraining bounds the earlier labels of one session.
 	maxDraining = 4
-	// keptLife is how long the keys of a session without a path are kept after its last frame.
-	keptLife = 24 * time.Hour
+	// keptLife is how long the keys of a session without a path are kept after its last frame:
+	// longer than offerDaily, so that idle nodes compute nothing.
+	keptLife = 2*offerDaily + time.Hour
 	// maxResting bounds the sessions without a path; the longest unused goes first (4 kB each).
 	maxResting = 1024
 )

@@ -208,7 +208,9 @@ func (n *Node) Sessions() int { return len(n.sessions.byKey) - len(n.sessions.re
 
 // PathsAsked is how many paths of a kind this node began to lay since its start: wire.PathHello
 // for handshakes, wire.PathResume for sessions that go on, wire.PathProbe for pings.
-func (n *Node) PathsAsked(kind uint8) uint64 { return n.paths.asked[min(int(kind), wire.PathProbe)] }
+func (n *Node) PathsAsked(kind uint8) uint64 {
+	return n.paths.asked[min(int(kind), wire.PathProbe)]
+}
 
 // SessionPath tells the size that a tunnel's session may send, 0 without a session.
 func (n *Node) SessionPath(id ident.NodeID) *plane.Path {
