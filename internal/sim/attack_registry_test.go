@@ -50,6 +50,7 @@ func TestEveryLayerOfTheRegistryIsAttacked(t *testing.T) {
 	attacked := map[wire.Layer]bool{
 		wire.LayerDatagram: true, wire.LayerLink: true, wire.LayerControl: true,
 		wire.LayerData: true, wire.LayerSession: true, wire.LayerHandshake: true,
+		wire.LayerPath: true,
 	}
 	for _, f := range wire.Frames {
 		if !attacked[f.Layer] {
@@ -151,6 +152,42 @@ func TestGarbageInAnySessionMessageIsDropped(t *testing.T) {
 		}
 		counted(t, g, before, drop.BadContext, 1)
 		counted(t, g, before, drop.NoTunnel, 1)
+	}
+	survived(t, w)
+}
+
+func TestGarbageInTheBodyOfAPathIsRefused(t *testing.T) {
+	w, p := attackedBy(t, 156, nil)
+	g := w.Host("gateway")
+	s := p.talk(t, g.ID())
+	prover := session.NewProver(s.hs.Keys(), true)
+	for _, f := range framesOf(t, wire.LayerPath) {
+		before := g.allDrops()
+		list := p.garbage(f, wire.MaxPathBody)
+		for range 40 { // of a session that is there
+			proof, _ := prover.Ask(s.send, [8]byte{1})
+			body := wire.Resume(proof).Append(nil)
+			body[8+len(list)%24] ^= 1
+			list = append(list, body)
+		}
+		oks := p.told(wire.ControlPathOK)
+		for i, body := range list {
+			path := wire.Path{
+				Dest: g.ID(), ID: [8]byte{2, byte(i), byte(i >> 8)}, Kind: wire.PathResume,
+				Hops: 60, Back: 0x777777, Size: wire.MinDatagram, Body: body,
+			}
+			p.tell(wire.ControlPath, path.Append(nil))
+			w.Run(20 * time.Millisecond)
+		}
+		for _, r := range []drop.Reason{drop.BadFrame, drop.NoSession, drop.OpenFailed} {
+			counted(t, g, before, r, 30)
+		}
+		if p.told(wire.ControlPathOK) != oks {
+			t.Errorf("garbage as %s was answered", f.Name)
+		}
+	}
+	if !s.stands(g) {
+		t.Error("the session moved")
 	}
 	survived(t, w)
 }

@@ -242,7 +242,7 @@ func TestARelayThatDropsDelaysCopiesOrRewritesDeliversNothingOfItsOwn(t *testing
 	for i, h := range []*Host{g, c} {
 		once(t, h)
 		counted(t, h, before[i], drop.Replay, 10)
-		counted(t, h, before[i], drop.OpenFailed, 10)
+		counted(t, h, before[i], drop.OpenFailed, 8)
 	}
 	survived(t, w)
 }

@@ -93,6 +93,10 @@ func everything(t *testing.T, w *World) {
 	}
 	g.Serve = Shout
 	talks(t, w, w.Host("technician"), "meter", "answered again", 40*time.Second)
+	for _, addr := range []string{"192.0.2.33:9376", "192.0.2.3:9376"} {
+		w.Host("technician").MoveTo(addr) // so that the root asks where it lives
+		talks(t, w, w.Host("technician"), "meter", "from "+addr, 40*time.Second)
+	}
 }
 
 // record plays the story and keeps the first datagrams of each kind in each direction.
@@ -192,6 +196,7 @@ var replayReason = map[string]drop.Reason{
 	"data": drop.Replay, "data-long": drop.Replay, "link": drop.Replay,
 	"hello2": drop.Stranger, "hello3": drop.Replay, "cookie": drop.Stranger,
 	"reset": drop.Stranger, "ticket-answer": drop.Stranger,
+	"nudge": drop.Replay,
 }
 
 func TestEveryDatagramReplayedLaterChangesNothing(t *testing.T) {
