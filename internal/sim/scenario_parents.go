@@ -25,7 +25,7 @@ func parents() []Scenario {
 			Story: "The way to the first parent, not the parent, comes and goes every 20 s.",
 		},
 		{
-			Name: "root-restart", plot: rootRestart, Least: Counts{5000, 200, 500},
+			Name: "root-restart", plot: rootRestart, Least: Counts{4500, 200, 500},
 			Story: "A root restarts while twenty tunnels talk each second.",
 		},
 		{
