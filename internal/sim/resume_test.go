@@ -24,21 +24,6 @@ func asked(w *World, kind uint8) (n uint64) {
 	return n
 }
 
-// twice runs a story two times from one seed and compares the traces.
-func twice(t *testing.T, story func(t *testing.T) *World) {
-	t.Helper()
-	var traces [2][32]byte
-	for i := range traces {
-		w := story(t)
-		w.inspect()
-		sound(t, w)
-		traces[i] = w.Trace()
-	}
-	if traces[0] != traces[1] {
-		t.Error("equal seeds gave different traces")
-	}
-}
-
 // kept checks that since before no session got new keys, and at least one a new path.
 func kept(t *testing.T, w *World, hellos uint64) {
 	t.Helper()

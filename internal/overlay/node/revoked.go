@@ -221,9 +221,9 @@ func (n *Node) endLinkSoon(now clock.Reading, l *link, why string) {
 // forgetConversation ends a conversation for good.
 func (n *Node) forgetConversation(now clock.Reading, c *conversation) {
 	if c.live != nil {
-		n.endConversation(now, c)
 		n.event(Event{Kind: EventSessionDown, Key: c.key.remote, Text: ErrRevoked.Error()})
 	}
+	n.endConversation(now, c)
 	n.endDial(now, c)
 	n.timers.stop(c.redial)
 	c.waits = nil
