@@ -19,13 +19,13 @@ const (
 // Link is what the fast path knows about a neighbour. Its fields are atomics because the address
 // moves and time passes without a new row.
 type Link struct {
-	ID       LinkID // set before the link is used
+	ID       LinkID      // set before the link is used
+	unproven atomic.Bool // nothing has shown yet that the neighbour receives at addr
 	addr     atomic.Pointer[netip.AddrPort]
 	heard    atomic.Int64
 	sent     atomic.Int64
 	nudged   atomic.Int64 // when a frame from another address was last reported
 	credit   atomic.Int64 // bytes that may still go to an unproven address
-	unproven atomic.Bool  // nothing has shown yet that the neighbour receives at addr
 }
 
 // NewLink returns a link that lives at addr, which has proven to be the neighbour's.
