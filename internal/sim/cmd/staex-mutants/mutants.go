@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+// mutant is one check less: in a file, old is replaced by changed.
+type mutant struct{ name, file, old, changed string }
+
+const (
+	node  = "internal/overlay/node/"
+	fast  = "internal/overlay/plane/"
+	crypt = "internal/overlay/session/"
+)
+
+// mutants are the checks that keep somebody out, grouped by what they keep out.
+var mutants = slicesOf(strangers, links, records, paths, calls, agreements, frames, policies)
+
+func slicesOf(groups ...[]mutant) (all []mutant) {
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}
+
+var strangers = []mutant{
+	{
+		"mac1", node + "admit.go",
+		"if session.CheckMac1(k, wire.MACInput(b), mac1) {",
+		"if true {",
+	},
+	{
+		"cookie", node + "admit.go",
+		"n.halves.jar != nil && n.halves.jar.Check(now.Up, from, wire.MAC2Input(b), h.Mac2)",
+		"true",
+	},
+	{
+		"cookie-demanded", node + "admit.go",
+		"b.begun > cookieRate || len(b.ring) >= b.most/cookieShare",
+		"false",
+	},
+	{
+		"half-open-ring", node + "admit.go",
+		"case len(b.ring) > b.most:",
+		"case false:",
+	},
+	{
+		"half-open-prefix", node + "admit.go",
+		"case share > b.most/prefixShare:",
+		"case false:",
+	},
+	{
+		"half-open-labels", node + "admit.go",
+		"n.labels.Return(now.Up, x.mine)",
+		"n.labels.Free(now.Up, x.mine)",
+	},
+	{
+		"amplification", node + "admit.go",
+		"if old.from == from && len(b) >= len(old.answer) {",
+		"if true {",
+	},
+}
+
+var links = []mutant{
+	{
+		"proves", node + "trust.go",
+		"if c.Key.X25519() != static {",
+		"if false {",
+	},
+	{
+		"network-signature", node + "trust.go",
+		"return c.Verify(&ident.NetworkCert{Key: key})",
+		"_ = key\n\treturn nil",
+	},
+	{
+		"child-admitted", node + "admit.go",
+		"return p, cert, n.orTrusted(cert, n.admitted.verify(cert))",
+		"return p, cert, nil",
+	},
+	{
+		"parent-trusted", node + "parent.go",
+		"return n.trusts(cert)",
+		"return nil",
+	},
+	{
+		"trusted-node-network", node + "trust.go",
+		"errors.Is(err, ErrForeign) && !known && slices.Contains(n.cfg.TrustNodes, c.Key)",
+		"_ = known; slices.Contains(n.cfg.TrustNodes, c.Key)",
+	},
+	{
+		"child-speaks-as-parent", node + "control.go",
+		"if !l.toward && (typ == wire.ControlUp || typ == wire.ControlWant",
+		"if false && (typ == wire.ControlUp || typ == wire.ControlWant",
+	},
+	{
+		"want-rate", node + "records.go",
+		"if now.Up < l.wantNext {\n\t\tn.count",
+		"if false {\n\t\tn.count",
+	},
+	{
+		"address-moves", node + "link.go",
+		"if now.Up >= l.movable {",
+		"if true {",
+	},
+	{
+		"unknown-label-queue", node + "rows.go",
+		"if l.ctl.waiting() >= unknownQueue {",
+		"if false {",
+	},
+	{
+		"early-packets", node + "control.go",
+		"case ahead < 0 || ahead >= controlWindow:",
+		"case ahead < 0 || ahead >= 100*controlWindow:",
+	},
+	{
+		"flapping-parent", node + "parent.go",
+		"if p.flaps <= 2 {",
+		"if true {",
+	},
+}
+
+var records = []mutant{
+	{
+		"record-signature", node + "records.go",
+		"if !r.Verify() {\n\t\treturn fmt.Errorf(\"record of",
+		"if false {\n\t\treturn fmt.Errorf(\"record of",
+	},
+	{
+		"record-signature-from-above", node + "records.go",
+		"if !r.Verify() {\n\t\tn.count(drop.BadSignature)",
+		"if false {\n\t\tn.count(drop.BadSignature)",
+	},
+	{
+		"record-echo", node + "records.go",
+		"r.Seq < row.Seq || n.records.Heard(r, encoded) {",
+		"r.Seq < row.Seq {",
+	},
+	{
+		"record-network", node + "records.go",
+		"if r.Kind != state.Node || r.Network != l.network {",
+		"if false {",
+	},
+	{
+		"record-certificate", node + "records.go",
+		"if c.Key != r.Key || c.Network != r.Network {",
+		"if false {",
+	},
+	{
+		"endpoint-kind", node + "records.go",
+		"if c.Key != r.Key || (c.Kind == ident.ClientEndpoint) != (r.Kind == " +
+			"state.ClientEndpoint) {",
+		"if false {",
+	},
+	{
+		"endpoint-network", node + "records.go",
+		"if !ok || host.Network != r.Network {",
+		"if _ = host; !ok {",
+	},
+	{
+		"client-endpoint-signature", node + "records.go",
+		"return c.VerifyBy(r.Parent)",
+		"return nil",
+	},
+	{
+		"server-endpoint-signature", node + "records.go",
+		"return c.VerifyBy(key)\n}",
+		"_ = key\n\treturn nil\n}",
+	},
+	{
+		"record-quota-of-a-link", "internal/overlay/state/read.go",
+		"return rows >= quota || ",
+		"return rows < 0 && quota < 0 || ",
+	},
+	{
+		"record-quota-of-a-host", node + "records.go",
+		"n.records.Hosted(r.Parent, n.cfg.HostRows) < n.cfg.HostRows",
+		"true",
+	},
+	{
+		"gone-from-its-branch-only", node + "records.go",
+		"if l.toward || !ok || row.Via != state.Via(l.id) || row.Seq > g.Seq {",
+		"if _ = row; !ok {",
+	},
+}
+
+var paths = []mutant{
+	{
+		"path-quota-of-a-link", node + "rows.go",
+		"if cause != nil && !cause.toward && int(cause.rows) >= n.cfg.LinkRows {",
+		"if false {",
+	},
+	{
+		"path-charged-to-its-cause", node + "paths.go",
+		"Out: p.Back}, to, from)",
+		"Out: p.Back}, to, to)",
+	},
+	{
+		"path-answered-by-another", node + "paths.go",
+		"s := n.paths.byID[ok.ID]\n\tif s == nil || s.to != l {",
+		"s := n.paths.byID[ok.ID]\n\tif s == nil {",
+	},
+	{
+		"path-refused-by-another", node + "paths.go",
+		"s := n.paths.byID[no.ID]\n\tif s == nil || s.to != l {",
+		"s := n.paths.byID[no.ID]\n\tif s == nil {",
+	},
+	{
+		"hop-limit", node + "paths.go",
+		"case p.Hops == 0:",
+		"case false:",
+	},
+	{
+		"unknown-label-of-a-session", node + "sessions.go",
+		"if s.link == l && s.out == out {",
+		"if s.out == out {",
+	},
+}
+
+var calls = []mutant{
+	{
+		"hello-mac", node + "dial.go",
+		"known := subtle.ConstantTimeCompare(mac[:], p.Body[:helloMACSize]) == 1",
+		"known := subtle.ConstantTimeCompare(mac[:], mac[:]) == 1",
+	},
+	{
+		"calls-of-strangers", node + "strangers.go",
+		"if len(n.cfg.TrustNetworks)+len(n.cfg.TrustNodes) == 0 {",
+		"if false {",
+	},
+	{
+		"caller-of-a-tunnel", node + "dial.go",
+		"if h.conv.key.remote.X25519() != static || h.conv.end == nil {",
+		"if h.conv.end == nil {",
+	},
+	{
+		"caller-proves", node + "dial.go",
+		"|| proves(cert, static) != nil ||",
+		"||",
+	},
+	{
+		"caller-trusted", node + "dial.go",
+		"|| n.trusts(cert) != nil {",
+		"{",
+	},
+	{
+		"calls-of-members", node + "dial.go",
+		"return count < nodeHalfSessions &&",
+		"return",
+	},
+	{
+		"words-between-nodes-in-a-tunnel", node + "sessions.go",
+		"if s.conv.end != nil {\n\t\tn.count(drop.BadType)",
+		"if false {\n\t\tn.count(drop.BadType)",
+	},
+}
+
+var agreements = []mutant{
+	{
+		"offer-meant-for-us", node + "offers.go",
+		"cert.Kind != ident.ServerEndpoint || cert.Peer != n.self {",
+		"cert.Kind != ident.ServerEndpoint {",
+	},
+	{
+		"offer-signature", node + "offers.go",
+		"if err := cert.VerifyBy(key); err != nil {",
+		"if _ = key; false {",
+	},
+	{
+		"offer-proof", node + "offers.go",
+		"if subtle.ConstantTimeCompare(proof[:], o.Proof[:]) != 1 {",
+		"if _ = proof; false {",
+	},
+	{
+		"offer-key-in-use", node + "offers.go",
+		"if t, _ := n.tunnels.ByID(cert.Key); n.inUse(cert.Key, t) {",
+		"if false {",
+	},
+	{
+		"offer-by-another-node", node + "offers.go",
+		"if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {",
+		"if known && (t.Side != tunnel.Client || t.Deleted) {",
+	},
+	{
+		"name-in-use", node + "offers.go",
+		"if !taken {",
+		"if _ = taken; true {",
+	},
+	{
+		"offer-repeated", node + "offers.go",
+		"o.ID == t.Offer && o.Seq <= t.Seq &&",
+		"o.ID == t.Offer && o.Seq < t.Seq &&",
+	},
+	{
+		"accept-by-another-node", node + "offers.go",
+		"t.Deleted || t.RemoteNode != c.key.remote ||\n\t\tt.Offer != a.ID {",
+		"t.Deleted {",
+	},
+	{
+		"accept-proof", node + "offers.go",
+		"if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {",
+		"if _ = proof; false {",
+	},
+	{
+		"accept-key-in-use", node + "offers.go",
+		"if n.inUse(cert.Key, t) {",
+		"if false {",
+	},
+	{
+		"switch-by-another-node", node + "switches.go",
+		"case !ok || t.RemoteNode != c.key.remote:",
+		"case !ok:",
+	},
+	{
+		"tunnel-expires", "internal/overlay/tunnel/tunnel.go",
+		"return now != 0 && t.Expires != 0 && now > t.Expires",
+		"return false",
+	},
+}
+
+var frames = []mutant{
+	{
+		"replay-window", crypt + "window.go",
+		"return w.bits[word]&(1<<bit) == 0",
+		"return word|bit >= 0",
+	},
+	{
+		"replay-behind-the-window", crypt + "window.go",
+		"if ctr == 0 || w.top-ctr >= w.size {",
+		"if ctr == 0 {",
+	},
+	{
+		"epoch-ahead", crypt + "receiver.go",
+		"case epoch > r.epoch+EpochsAhead:",
+		"case false:",
+	},
+	{
+		"epoch-behind", crypt + "receiver.go",
+		"case epoch < r.epoch && (!r.hasPrev || epoch+1 != r.epoch):",
+		"case false:",
+	},
+	{
+		"source", fast + "inbound.go",
+		"if r.In.Addr() != from {",
+		"if false {",
+	},
+	{
+		"label-check-bits", fast + "tables.go",
+		"if r := &c[i%chunkRows]; r.Kind != RowNone && r.Label == l {",
+		"if r := &c[i%chunkRows]; r.Kind != RowNone {",
+	},
+	{
+		"control-label-for-data", fast + "inbound.go",
+		"if r == nil || r.In == nil {",
+		"if r == nil {",
+	},
+}
+
+var policies = []mutant{
+	{
+		"target", fast + "inbound.go",
+		"return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto",
+		"return int(f.Target) < len(pol.Targets)",
+	},
+	{
+		"port", fast + "outbound.go",
+		"if t.Proto == proto && t.Port == port {",
+		"if t.Proto == proto {",
+	},
+	{
+		"admit-off", fast + "inbound.go",
+		"if pol == nil || !pol.On || peer.Session() != s {\n\t\treturn",
+		"if pol == nil {\n\t\treturn",
+	},
+	{
+		"place-off", fast + "outbound.go",
+		"if pol == nil || !pol.On {",
+		"if pol == nil {",
+	},
+	{
+		"no-flow-inbound", fast + "inbound.go",
+		"case !peer.Client.Has(f):",
+		"case false:",
+	},
+	{
+		"no-flow-outbound", fast + "outbound.go",
+		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); !ok {",
+		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); false {",
+	},
+	{
+		"slot-of-a-server", fast + "inbound.go",
+		"if f, ok = peer.Server.Lookup(now, c.Slot, proto, c.V6); !ok {",
+		"if f, ok = peer.Server.Lookup(now, c.Slot, proto, c.V6); !ok {\n\t\t\tf.Proto = " +
+			"proto\n\t\t}\n\t\tif false {",
+	},
+	{
+		"spoofed-source", fast + "outbound.go",
+		"if v.Src != local {",
+		"if false {",
+	},
+	{
+		"checksum", fast + "outbound.go",
+		"if !off.Vouched() && !v.ChecksumOK(ip) {",
+		"if false {",
+	},
+}
