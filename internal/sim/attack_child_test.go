@@ -5,6 +5,7 @@ package sim
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,8 +96,10 @@ func TestForgedRecordsChangeNothing(t *testing.T) {
 		{"a record of another network than the certificate's", record(edit(func(r *state.Record) {
 			r.Network, r.Seq = other.Cert.Key.Hash(), 10
 		}), me, nil), drop.NotAdmitted},
-		{"an old record", record(edit(func(r *state.Record) { r.Seq = 3 }), me, nil),
-			drop.StaleRecord},
+		{
+			"an old record", record(edit(func(r *state.Record) { r.Seq = 3 }), me, nil),
+			drop.StaleRecord,
+		},
 		{"another record with the same number", record(edit(func(r *state.Record) {
 			r.Tags = [][8]byte{{1}}
 		}), me, nil), drop.StaleRecord},
@@ -387,9 +390,9 @@ func TestWordsAboutOthersThingsAreNotBelieved(t *testing.T) {
 // asked is the last path set-up that an attacker was asked for.
 func (p *rawPeer) asked(t *testing.T) wire.Path {
 	t.Helper()
-	for i := len(p.heard) - 1; i >= 0; i-- {
-		if p.heard[i].typ == wire.ControlPath {
-			path, err := wire.ParsePath(p.heard[i].body)
+	for _, m := range slices.Backward(p.heard) {
+		if m.typ == wire.ControlPath {
+			path, err := wire.ParsePath(m.body)
 			must(err)
 			return path
 		}

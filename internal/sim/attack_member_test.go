@@ -88,7 +88,8 @@ func TestANodeSessionNeedsTheCertificateOfItsKey(t *testing.T) {
 	counted(t, g, before, drop.NotAdmitted, 1)
 	s, hello = p.hello(g.ID(), p.who.Secret, nil)
 	s.call(hello)
-	p.out(wire.PathHandshake{Label: s.out, Stage: wire.StageNoise3, Body: make([]byte, 80)}.Append(nil))
+	junk := wire.PathHandshake{Label: s.out, Stage: wire.StageNoise3, Body: make([]byte, 80)}
+	p.out(junk.Append(nil))
 	w.Run(time.Second)
 	counted(t, g, before, drop.OpenFailed, 1)
 	s.finish([]byte("no payload at all"))
@@ -144,7 +145,7 @@ func TestOffersThatAreNotTheOfferersAreRefused(t *testing.T) {
 	w.Run(time.Second)
 	friend := w.newRaw("198.51.100.67:9376", rootAddr, nil)
 	friend.attach(t)
-	real, tunnels := meterOf(t, g), len(c.Node.Tunnels())
+	made, tunnels := meterOf(t, g), len(c.Node.Tunnels())
 	key, err := ident.NewSecret(p.rand)
 	must(err)
 	signed := func(n *Network, edit func(*ident.EndpointCert)) []byte { // signed, of a key we hold
@@ -155,7 +156,12 @@ func TestOffersThatAreNotTheOfferersAreRefused(t *testing.T) {
 		must(ident.SignEndpointCert(x, n.Secret))
 		return x.Append(nil)
 	}
+	keyed := func(key ident.NodeID) []byte {
+		return signed(w.network, func(x *ident.EndpointCert) { x.Key = key })
+	}
 	good := signed(w.network, func(*ident.EndpointCert) {})
+	elsewhere := signed(w.network, func(x *ident.EndpointCert) { x.Peer = g.ID() })
+	foreign := signed(w.NewNetwork("other"), func(*ident.EndpointCert) {})
 	forged := append([]byte(nil), good...)
 	forged[len(forged)-1] ^= 1
 	_, client := p.endpoint(c.ID())
@@ -165,18 +171,14 @@ func TestOffersThatAreNotTheOfferersAreRefused(t *testing.T) {
 		key  *ident.Secret // what it can prove
 		cert []byte
 	}{
-		{"for another client", p, key, signed(w.network, func(x *ident.EndpointCert) { x.Peer = g.ID() })},
-		{"of a foreign network", p, key, signed(w.NewNetwork("other"), func(*ident.EndpointCert) {})},
+		{"for another client", p, key, elsewhere},
+		{"of a foreign network", p, key, foreign},
 		{"of a client", p, key, client},
-		{"of the client itself", p, key, signed(w.network, func(x *ident.EndpointCert) { x.Key = c.ID() })},
-		{"of the client's endpoint", p, key, signed(w.network, func(x *ident.EndpointCert) {
-			x.Key = meterOf(t, c).Local.ID()
-		})},
-		{"of a node that has a tunnel", p, p.who.Secret, signed(w.network, func(x *ident.EndpointCert) {
-			x.Key = p.who.Secret.ID()
-		})},
+		{"of the client itself", p, key, keyed(c.ID())},
+		{"of the client's endpoint", p, key, keyed(meterOf(t, c).Local.ID())},
+		{"of a node that has a tunnel", p, p.who.Secret, keyed(p.who.Secret.ID())},
 		{"that nobody signed", p, key, forged},
-		{"of somebody else", p, key, real.LocalCert},
+		{"of somebody else", p, key, made.LocalCert},
 		{"of an accomplice", friend, mine, cert.Append(nil)},
 		{"of garbage", p, key, []byte("garbage")},
 	} {
@@ -212,7 +214,8 @@ func TestAnOfferCannotBeStolenBeforeItsOwnerMakesIt(t *testing.T) {
 	s := p.talk(t, c.ID())
 	before := c.allDrops()
 	cert := meterOf(t, g).LocalCert // every relay above the gateway has seen it
-	s.message(wire.SessionOffer, wire.Offer{ID: [8]byte{1}, Seq: 99, Families: 3, Cert: cert}.Append(nil))
+	stolen := wire.Offer{ID: [8]byte{1}, Seq: 99, Families: 3, Cert: cert}
+	s.message(wire.SessionOffer, stolen.Append(nil))
 	w.Run(200 * time.Millisecond)
 	counted(t, c, before, drop.NotAdmitted, 1)
 	if s.answered(wire.SessionAccept) {
@@ -241,9 +244,12 @@ func TestAnotherTunnelCannotTakeOverAName(t *testing.T) {
 }
 
 // offer is a genuine offer of a tunnel that the attacker holds the key of.
-func (p *rawPeer) offer(key *ident.Secret, cert *ident.EndpointCert, client ident.NodeID) wire.Offer {
+func (p *rawPeer) offer(key *ident.Secret, cert *ident.EndpointCert,
+	client ident.NodeID,
+) wire.Offer {
 	o := wire.Offer{
-		ID: [8]byte{7}, Seq: 1, Families: 3, Cert: cert.Append(nil), Names: [][]byte{[]byte("meter")},
+		ID: [8]byte{7}, Seq: 1, Families: 3, Cert: cert.Append(nil),
+		Names: [][]byte{[]byte("meter")},
 	}
 	id := p.who.Secret.ID()
 	secret := session.TunnelSecret(key, client)
@@ -254,25 +260,25 @@ func (p *rawPeer) offer(key *ident.Secret, cert *ident.EndpointCert, client iden
 func TestWordsAboutOthersTunnelsAreNotBelieved(t *testing.T) {
 	w, p := attackedBy(t, 126, nil)
 	g, c := w.Host("gateway"), w.Host("technician")
-	real := meterOf(t, g)
+	made := meterOf(t, g)
 	before := [2][drop.Count]uint64{g.allDrops(), c.allDrops()}
 	for _, h := range []*Host{g, c} {
 		s := p.talk(t, h.ID())
-		_, cert := p.endpoint(real.ID)
+		_, cert := p.endpoint(made.ID)
 		s.message(wire.SessionAccept, wire.Accept{
-			ID: real.Offer, Cert: cert, Node: p.who.Cert.Append(nil),
+			ID: made.Offer, Cert: cert, Node: p.who.Cert.Append(nil),
 		}.Append(nil))
 		for state := range uint8(5) {
-			for _, id := range []ident.NodeID{real.ID, real.RemoteKey, h.ID()} {
+			for _, id := range []ident.NodeID{made.ID, made.RemoteKey, h.ID()} {
 				sw := wire.Switch{ID: [8]byte{1}, Tunnel: id, State: state, Seq: 1 << 30}
 				if state >= wire.SwitchEnabled && state <= wire.SwitchDeleted {
 					s.message(wire.SessionSwitch, sw.Append(nil))
 				}
 			}
 		}
-		s.message(wire.SessionReject, wire.Reject{ID: real.Offer, Reason: 1}.Append(nil))
-		s.message(wire.SessionPending, wire.Pending{ID: real.Offer}.Append(nil))
-		s.message(wire.SessionSwitchOK, wire.SwitchOK{ID: real.Offer}.Append(nil))
+		s.message(wire.SessionReject, wire.Reject{ID: made.Offer, Reason: 1}.Append(nil))
+		s.message(wire.SessionPending, wire.Pending{ID: made.Offer}.Append(nil))
+		s.message(wire.SessionSwitchOK, wire.SwitchOK{ID: made.Offer}.Append(nil))
 		s.message(wire.SessionSlotOK, []byte{0, 1})
 		s.message(wire.SessionSlotUnknown, []byte{0, 1})
 		w.Run(time.Second)

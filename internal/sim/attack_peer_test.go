@@ -264,7 +264,8 @@ func (p *rawPeer) fromLink(b []byte) {
 
 // frame seals a plaintext for the victim as a link frame.
 func (p *rawPeer) frame(ask bool, plain []byte) {
-	p.out(sealFrame(p.send, wire.DataHeader{Type: wire.TypeLink, Flag: ask, Label: p.theirs}, plain))
+	h := wire.DataHeader{Type: wire.TypeLink, Flag: ask, Label: p.theirs}
+	p.out(sealFrame(p.send, h, plain))
 }
 
 // sealFrame seals one data or link frame under the next counter.

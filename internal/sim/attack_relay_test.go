@@ -4,6 +4,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ func underEvil(t *testing.T, seed uint64) (*World, *rawPeer) {
 	w := New(seed)
 	w.Watch([]byte("confidential"))
 	w.Add(Config{Name: "root", Addr: rootAddr})
-	g := w.Add(Config{Name: "gateway", Addr: "192.0.2.2:9376", Parents: []string{evilAddr, rootAddr}})
+	both := []string{evilAddr, rootAddr}
+	g := w.Add(Config{Name: "gateway", Addr: "192.0.2.2:9376", Parents: both})
 	w.Add(Config{Name: "technician", Addr: "192.0.2.3:9376", Parents: []string{rootAddr}})
 	w.Add(Config{Name: "leaf", Addr: "192.0.2.4:9376", Parents: []string{"192.0.2.2:9376"}})
 	w.Run(5 * time.Second)
@@ -231,7 +233,7 @@ func TestARelayThatDropsDelaysCopiesOrRewritesDeliversNothingOfItsOwn(t *testing
 	g.Forget()
 	c.Forget()
 	for i := range 600 {
-		c.Ask("meter", uint16(6000+i%200), 161, "confidential "+string(rune('a'+i%26))+time.Duration(i).String())
+		c.Ask("meter", uint16(6000+i%200), 161, fmt.Sprint("confidential ", i))
 		w.Run(50 * time.Millisecond)
 	}
 	w.attack.held = nil
@@ -270,7 +272,8 @@ func TestAParentThatTakesAndDropsItsChildDoesNotWearOutItsDisk(t *testing.T) {
 func TestAParentOfAForeignNetworkIsNotTaken(t *testing.T) {
 	w := New(164)
 	w.Add(Config{Name: "root", Addr: rootAddr})
-	g := w.Add(Config{Name: "gateway", Addr: "192.0.2.2:9376", Parents: []string{evilAddr, rootAddr}})
+	both := []string{evilAddr, rootAddr}
+	g := w.Add(Config{Name: "gateway", Addr: "192.0.2.2:9376", Parents: both})
 	w.Add(Config{Name: "technician", Addr: "192.0.2.3:9376", Parents: []string{rootAddr}})
 	p := w.newRaw(evilAddr, "192.0.2.2:9376", w.NewNetwork("other"))
 	w.Run(time.Minute)

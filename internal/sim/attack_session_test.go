@@ -28,7 +28,9 @@ type rawSession struct {
 }
 
 // hello is message 1 of Noise XK with its MAC, under a tunnel's secret or the names key.
-func (p *rawPeer) hello(dest ident.NodeID, as *ident.Secret, tunnel *[32]byte) (*rawSession, []byte) {
+func (p *rawPeer) hello(dest ident.NodeID, as *ident.Secret, tunnel *[32]byte) (*rawSession,
+	[]byte,
+) {
 	hs, err := session.NewXK(true, as, dest, p.rand)
 	must(err)
 	msg, err := hs.Write(nil, nil)
@@ -116,7 +118,7 @@ func (s *rawSession) listen() [][]byte {
 // answered reports whether the other end sent a session message of this type.
 func (s *rawSession) answered(typ uint8) bool {
 	for _, plain := range s.listen() {
-		if len(plain) >= wire.SessionHeaderSize && plain[0] == wire.SessionContext && plain[1] == typ {
+		if m, err := wire.ParseSession(plain); err == nil && m.Type == typ {
 			return true
 		}
 	}

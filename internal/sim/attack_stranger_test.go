@@ -201,7 +201,8 @@ func TestAStrangerIsNeverAnsweredMoreThanItSent(t *testing.T) {
 	e := []byte("0123456789abcdef0123456789abcdef")
 	c.noise[first] = e
 	c.listen(first, false)
-	large := wire.Hello1{Version: wire.Version, Label: 9, Noise: e, Size: wire.MaxHello1}.Append(nil)
+	h := wire.Hello1{Version: wire.Version, Label: 9, Noise: e, Size: wire.MaxHello1}
+	large := h.Append(nil)
 	wire.PutMAC1(large, session.Mac1(c.key, wire.MACInput(large)))
 	c.out(first, large)
 	w.Run(time.Second)

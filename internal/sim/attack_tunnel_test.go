@@ -59,11 +59,11 @@ func agreedOn(h *Host, id ident.NodeID) bool {
 func TestAClientCannotAcceptWithAKeyThatIsNotItsOwnOrInUse(t *testing.T) {
 	w, p := attackedBy(t, 127, nil)
 	g, c := w.Host("gateway"), w.Host("technician")
-	real := meterOf(t, g)
+	made := meterOf(t, g)
 	other, err := ident.NewSecret(p.rand)
 	must(err)
 	for i, key := range []ident.NodeID{
-		real.RemoteKey, real.ID, g.ID(), c.ID(), other.ID(), p.who.Secret.ID(),
+		made.RemoteKey, made.ID, g.ID(), c.ID(), other.ID(), p.who.Secret.ID(),
 	} {
 		before := g.allDrops()
 		id := p.tunnelOf(t, g, fmt.Sprint("bad", i), key, p.who.Secret)
@@ -226,7 +226,8 @@ func TestAServerReachesNoFlowThatItsClientDidNotBegin(t *testing.T) {
 	c.Forget()
 	before := c.allDrops()
 	for port := range uint16(300) {
-		udp := flow.Compact{Kind: flow.KindUDP, Slot: uint8(port), Port: 4900 + port, Announce: true}
+		udp := flow.Compact{Kind: flow.KindUDP, Slot: uint8(port), Port: 4900 + port}
+		udp.Announce = true
 		s.say(append(udp.Append(nil), "uninvited"...))
 		udp.Announce = false
 		s.say(append(udp.Append(nil), "uninvited"...))

@@ -388,8 +388,7 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	}
 	t, cert, err := n.checkAccept(c, a)
 	if err != nil {
-		n.count(drop.NotAdmitted)
-		n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: err.Error()})
+		n.refuseAccept(c, err)
 		return nil
 	}
 	n.settled(now, t)
@@ -408,6 +407,12 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	n.refresh(now, t)
 	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
 	return nil
+}
+
+// refuseAccept reports an answer that is not taken; the offer stays open.
+func (n *Node) refuseAccept(c *conversation, why error) {
+	n.count(drop.NotAdmitted)
+	n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: why.Error()})
 }
 
 // checkAccept checks that the node which was offered a tunnel answers, with an endpoint of its own.
