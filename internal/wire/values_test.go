@@ -194,7 +194,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 			Slots: slots(wire.MaxSlots),
 		}, wire.ParseSlotUnknown),
 		"offer": same(wire.Offer{
-			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3, Names: longNames(),
+			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3,
+			Names:  longNames(),
 			Static: make([]byte, 16),
 			Cert:   endpoint, Network: network,
 		}, wire.ParseOffer),
