@@ -12,6 +12,7 @@ import (
 
 	"staex/internal/api"
 	"staex/internal/clock"
+	"staex/internal/host/nft"
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/node"
@@ -89,8 +90,31 @@ func (c *control) parent(ctx context.Context) (r api.ParentReply, err error) {
 }
 
 func (c *control) health(ctx context.Context) (r api.HealthReply, err error) {
-	err = c.ask(ctx, func(n *node.Node, _ clock.Reading) { r = c.healthOf(n) })
+	gateway := false
+	err = c.ask(ctx, func(n *node.Node, now clock.Reading) {
+		r, gateway = c.healthOf(n), len(n.Externals(now)) > 0
+	})
+	if gateway {
+		r.Warnings = append(r.Warnings, c.rivals()...)
+	}
 	return r, err
+}
+
+// rivals are warnings about packet filters of others between this node and devices beside it.
+func (c *control) rivals() (warnings []string) {
+	if c.d.host.filter == nil {
+		return nil
+	}
+	chains, err := nft.Rivals(tableName(c.d.files.cfg.Device.Chain))
+	if err != nil {
+		return []string{"other packet filters cannot be looked at: " + err.Error()}
+	}
+	for _, chain := range chains {
+		warnings = append(warnings, "another packet filter drops forwarded packets unless a rule "+
+			"of its own accepts them: nft list chain "+chain+"; external devices need an accept "+
+			"between "+c.d.host.device.Name()+" and their network there")
+	}
+	return warnings
 }
 
 // healthOf gathers what is wrong. It runs in the node's goroutine.

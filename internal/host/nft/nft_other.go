@@ -26,3 +26,6 @@ func (*NAT) Confine([]Confined) error { return ErrUnsupported }
 
 // Close does nothing.
 func (*NAT) Close() error { return nil }
+
+// Rivals returns [ErrUnsupported].
+func Rivals(string) ([]string, error) { return nil, ErrUnsupported }
