@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 		a.idCommand(), a.parentCommand(), a.healthCommand(), a.statusCommand(),
 		a.nodesCommand(), a.resolveCommand(), a.routeCommand(), a.pingCommand(),
 		a.initCommand(), a.networkCommand(), a.nodeCommand(), a.certificatesCommand(),
-		a.createTunnelCommand(), a.tunnelsCommand(), a.revokeCommand(),
+		a.createTunnelCommand(), a.tunnelsCommand(), a.doctorCommand(), a.revokeCommand(),
 	)
 	root.AddCommand(a.switchCommands()...)
 	root.AddCommand(a.missingCommands()...)

@@ -44,7 +44,8 @@ func manPages(root *cobra.Command, dir string) []file {
 			path: filepath.Join(conf.DefaultDir, conf.FileName),
 			text: "Every key has the default that stands behind it; mccd -C prints a file with " +
 				"all of them. Relative paths start at the directory of the file. Lists are " +
-				"separated by commas. Durations are written 30s, 2m or 1h. An unknown key is an error.",
+				"separated by commas. Durations are written 30s, 2m or 1h. An unknown key is an " +
+				"error.",
 			keys: conf.Keys(),
 		})),
 		page("mcc-tunnel.conf.5", keysPage(keysFile{
