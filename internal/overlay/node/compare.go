@@ -20,7 +20,8 @@ const (
 	// spareDigests is how many a comparison may take beyond the rows there are: a parent that
 	// sees differences everywhere does not keep its child busy.
 	spareDigests = 1024
-	// compareLife ends a comparison whose answers do not come.
+	// compareLife ends a comparison whose answers do not come: a parent that has looked at enough
+	// rows gives none.
 	compareLife = time.Minute
 	// scanPeriod, scanFactor and scanSpare bound the rows that a child makes its parent look at.
 	scanPeriod = 10 * time.Minute
@@ -96,11 +97,23 @@ type comparison struct {
 	tell  []ident.NodeID // what differs
 }
 
+// comparing reports whether a comparison goes on, and forgets one whose answers do not come.
+func (l *link) comparing(now clock.Reading) bool {
+	if l.sync == nil || l.sync.now == nil {
+		return false
+	}
+	if now.Up-l.sync.now.began >= compareLife && l.sync.now.asked > 0 {
+		l.sync.now = nil
+		return false
+	}
+	return true
+}
+
 // compare begins a comparison with a parent.
 func (n *Node) compare(now clock.Reading, l *link) {
 	s := l.syncing()
-	if c := s.now; c != nil && now.Up-c.began < compareLife {
-		c.again = true
+	if l.comparing(now) {
+		s.now.again = true
 		return
 	}
 	s.now = &comparison{began: now.Up, left: []wire.Span{{}}}
@@ -110,7 +123,7 @@ func (n *Node) compare(now clock.Reading, l *link) {
 // wanted compares with a parent that asks for it, but not more often than one that keeps to the
 // rules would.
 func (n *Node) wanted(now clock.Reading, l *link) {
-	if now.Up < l.wantNext {
+	if now.Up < l.wantNext || l != n.parents.active {
 		n.count(drop.Quota)
 		return
 	}
@@ -315,10 +328,13 @@ func (n *Node) tellSettled(now clock.Reading, s *syncing) {
 }
 
 // digestFor is what both ends of a link must agree on: the rows of the child's side.
-func (n *Node) digestFor(l *link) []byte {
+func (n *Node) digestFor(now clock.Reading, l *link) []byte {
 	var d [digestSize]byte
-	if !l.ctl.quiet() || l.sync != nil && l.sync.now != nil {
+	switch {
+	case !l.ctl.quiet() || l.comparing(now):
 		return nil // what is under way would look like a difference
+	case l.toward && l != n.parents.active:
+		return nil // a parent that stands by has not been told
 	}
 	if l.toward {
 		n.records.SetKey(l.digest)

@@ -415,3 +415,22 @@ func TestRowsOfAComparisonReachOurOwnParentAfterwards(t *testing.T) {
 		t.Errorf("%d packets went up before", top.ctl.sent)
 	}
 }
+
+func TestAComparisonThatGetsNoAnswerEnds(t *testing.T) {
+	d := newDuo(t, 5, 5000)
+	d.child.wanted(d.now, d.up)
+	var out Effects
+	d.child.finish(d.now, &out)
+	d.child.acknowledged(d.now, d.up, d.up.ctl.sent)
+	if d.child.digestFor(d.now, d.up) != nil {
+		t.Error("a digest was told in the middle of a comparison")
+	}
+	d.now.Up += compareLife
+	if d.child.digestFor(d.now, d.up) == nil {
+		t.Error("no digest is told any more")
+	}
+	d.child.parents.active = nil
+	if d.child.digestFor(d.now, d.up) != nil {
+		t.Error("a parent that stands by was told a digest")
+	}
+}

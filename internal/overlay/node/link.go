@@ -277,12 +277,15 @@ func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
 		n.frameTo(now, l, false, nil, out)
 	}
 	n.arm(l, beatTimer, now.Up+l.period)
+	if l.ctl.backlog != nil {
+		n.links.busy[l.id] = l // a record that waits for one from below is tried again
+	}
 }
 
 // question asks a neighbour for a sign of life and starts to count.
 func (n *Node) question(now clock.Reading, l *link, out *Effects) {
 	l.beats = 0
-	n.frameTo(now, l, true, n.digestFor(l), out)
+	n.frameTo(now, l, true, n.digestFor(now, l), out)
 	if int(l.asked) < len(askDelays) {
 		wait := askDelays[l.asked]
 		if l.hinted {
@@ -370,7 +373,7 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 	case len(plain) == 0, len(plain) == digestSize, len(plain) == wire.EchoSize:
 		n.checkDigest(now, l, plain)
 		if h.Flag {
-			n.frameTo(now, l, false, n.digestFor(l), out)
+			n.frameTo(now, l, false, n.digestFor(now, l), out)
 		}
 	default:
 		n.fromControl(now, l, plain, out)

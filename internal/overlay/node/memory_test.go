@@ -94,11 +94,11 @@ func attach(t *testing.T, n *Node, i int, out *Effects) *link {
 		Kind: state.Node, Key: l.peer, Parent: n.self, Network: l.network, Seq: 1,
 	}
 	n.putRecord(now, l, r, wire.Record{Record: r.Append(nil)})
-	n.digestFor(l)
+	n.digestFor(now, l)
 	out.Reset()
 	n.finish(now, out)
 	n.acknowledged(now, l, l.ctl.sent)
-	if d := n.digestFor(l); d == nil {
+	if d := n.digestFor(now, l); d == nil {
 		t.Fatal("something is still under way")
 	}
 	return l

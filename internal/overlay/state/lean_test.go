@@ -163,6 +163,24 @@ func TestBeyondItsLogATableKeepsRowsWithoutTheirBytes(t *testing.T) {
 	}
 }
 
+func TestOurOwnRowsAlwaysFindRoom(t *testing.T) {
+	s := newScene(t, state.Limits{})
+	s.KeepIn(state.NewMemory(3))
+	s.put(state.Added, record(self, 9, 1), state.From{})
+	s.put(state.Added, record(2, self, 1), link(20, 2))
+	s.put(state.Added, record(21, 2, 1), link(20, 2))
+	s.put(state.Added, endpoint(50, self, 1), state.From{})
+	s.put(state.Updated, record(self, 8, 2), state.From{})
+	for _, k := range []uint64{self, 50} {
+		if !s.Keeps(key(k)) {
+			t.Errorf("the bytes of our own row %d were not kept", k)
+		}
+	}
+	if s.Keeps(key(2)) == s.Keeps(key(21)) || s.Keeps(key(99)) {
+		t.Error("one row below makes room, the other need not")
+	}
+}
+
 func TestTheSameRecordAgainFindsRoomLater(t *testing.T) {
 	s := newScene(t, state.Limits{})
 	s.KeepIn(state.NewMemory(2))

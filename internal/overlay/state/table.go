@@ -287,7 +287,23 @@ func (t *Table) fill(r *row, rec *Record, encoded, cert []byte) {
 		t.parent = rec.Parent
 	}
 	t.journal.write(r, encoded, cert)
+	if r.offset == noEntry && r.parent == t.branches[Self] {
+		t.makeRoom()
+		t.journal.write(r, encoded, cert)
+	}
 	t.journal.sweep(t.store)
+}
+
+// makeRoom gives up the bytes of a row below: nobody else has those of our own rows.
+func (t *Table) makeRoom() {
+	for id := range t.store.used {
+		r := t.store.at(id)
+		if r.kind == 0 || r.offset == noEntry || r.parent == t.branches[Self] {
+			continue
+		}
+		t.journal.drop(r)
+		return
+	}
 }
 
 func (t *Table) networkHasRoom(n ident.NetworkHash) bool {
