@@ -182,6 +182,10 @@ func (h *Host) done() {
 		}
 	}
 	for _, d := range h.out.Send {
+		if d.Probe {
+			h.w.sendFrom(h, second(h.Addr), d.To, d.B)
+			continue
+		}
 		h.w.send(h, d.To, d.B)
 	}
 	packets := slices.Clone(h.out.Deliver)

@@ -76,11 +76,21 @@ func (n *NAT) inward(now time.Duration, from netip.AddrPort, port uint16) (netip
 	return m.inside, true
 }
 
+// secondPort is how far the port of a host's second socket is from that of its first.
+const secondPort = 10000
+
+// second is the address of the host's second socket.
+func second(first netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(first.Addr(), first.Port()+secondPort)
+}
+
 // send puts a datagram on the wire.
-func (w *World) send(h *Host, to netip.AddrPort, b []byte) {
-	from := h.Addr
+func (w *World) send(h *Host, to netip.AddrPort, b []byte) { w.sendFrom(h, h.Addr, to, b) }
+
+// sendFrom puts a datagram on the wire from one of the host's sockets.
+func (w *World) sendFrom(h *Host, from, to netip.AddrPort, b []byte) {
 	if h.NAT != nil {
-		from = h.NAT.outward(w.Now, h.Addr, to)
+		from = h.NAT.outward(w.Now, from, to)
 	}
 	w.check(h, b)
 	w.note(h.Name, to, b)
@@ -120,7 +130,11 @@ func (w *World) arrive(sender *Host, from, to netip.AddrPort, b []byte) {
 			return
 		}
 	}
-	h := w.byAddr[inside]
+	h, probe := w.byAddr[inside], false
+	if h == nil {
+		first := netip.AddrPortFrom(inside.Addr(), inside.Port()-secondPort)
+		h, probe = w.byAddr[first], true
+	}
 	if h == nil || h.Node == nil || w.cut[cutKey(sender.Name, h.Name)] {
 		w.Lost++
 		if h != nil && h.Node == nil && !h.Dark {
@@ -131,6 +145,11 @@ func (w *World) arrive(sender *Host, from, to netip.AddrPort, b []byte) {
 	const header = 28 // IPv4 and UDP
 	w.bytes[sender.Name+">"+h.Name] += len(b) + header
 	w.Frames++
+	if probe {
+		h.Node.FromProbe(h.reading(), from, b, &h.out)
+		h.done()
+		return
+	}
 	h.receive(from, b)
 }
 

@@ -82,6 +82,8 @@ func (n *Node) FromStranger(now clock.Reading, from netip.AddrPort, b []byte, ou
 		n.fromTicketAnswer(now, from, b, out)
 	case wire.TypeReset:
 		n.fromReset(now, from, b)
+	case wire.TypeNATProbe:
+		n.fromNATProbe(now, from, b, out)
 	case wire.TypeData:
 		n.fromEarly(now, from, b, out)
 	default:

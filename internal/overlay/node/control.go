@@ -361,6 +361,10 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromDiffer(now, l, b)
 	case wire.ControlFetch:
 		return n.fromFetch(now, l, b)
+	case wire.ControlPeriod:
+		return n.fromPeriod(now, l, b)
+	case wire.ControlMoved:
+		return n.fromMoved(now, l, b)
 	case wire.ControlGrant:
 		return n.fromGrant(now, l, b)
 	case wire.ControlWant:

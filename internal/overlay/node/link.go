@@ -58,6 +58,7 @@ type link struct {
 	theirs   wire.Label
 	toward   bool  // the neighbour is our parent
 	hinted   bool  // ICMP said that nobody is there: ask faster
+	moves    bool  // a child that wants to know when its address changes
 	proving  bool  // a parent that was not heard under these keys yet
 	beats    int8  // keep-alives since the last question
 	asked    int8  // questions without an answer
@@ -184,6 +185,8 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.keys = session.NewPair(k.keys)
 	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
 	l.ctl, l.beats, l.asked, l.top = control{}, 0, 0, 0
+	l.moves = false
+	n.forgetLate(l)
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
 	l.news, l.notAfter = linkNews{}, 0
 	l.wantNext, l.sync, l.nudges = 0, nil, nil
@@ -203,7 +206,7 @@ func (n *Node) linkTimers(now clock.Reading, l *link) {
 	if l.up == nil {
 		l.up = &upward{}
 	}
-	l.up.hello3 = nil
+	l.up.hello3, l.up.resumed = nil, false
 	l.up.granted, l.up.resetEnd = false, 0 // the token was for another label
 	l.up.renew = newTimer(func(now clock.Reading, out *Effects) { n.renewLink(now, l, out) })
 	l.up.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
@@ -243,6 +246,7 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 		n.parentLost(now, l)
 		return
 	}
+	n.forgetLate(l)
 	n.resets.lose(l.mine)
 	n.childrenChanged(now)
 	n.event(Event{Kind: EventChildDown, Key: l.peer, Text: why})
@@ -271,7 +275,11 @@ func (n *Node) frameTo(now clock.Reading, l *link, ask bool, plain []byte, out *
 // keepAlive tells the parent that we live; every askEvery-th wants an answer and carries digests.
 func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
 	l.beats++
-	if l.beats >= askEvery {
+	every := int8(askEvery)
+	if n.cfg.KeepAliveAuto {
+		every = askEveryAuto
+	}
+	if l.beats >= every {
 		n.question(now, l, out)
 	} else {
 		n.frameTo(now, l, false, nil, out)

@@ -47,6 +47,8 @@ type Node struct {
 	halves   halfBook
 	tickets  ticketBook
 	resets   resetBook
+	nat      natSearch
+	lates    map[plane.LinkID]*late // answers that children wait for
 	records  *state.Table
 	own      ownRecords
 	paths    pathBook
@@ -67,6 +69,7 @@ type Node struct {
 type Config struct {
 	Parents       []ParentAddr       // in order of preference; empty at a root
 	KeepAlive     time.Duration      // how often a parent is told that we live (seed 001: 30s)
+	KeepAliveAuto bool               // learn a longer period from the NAT; needs the second socket
 	Rejoin        time.Duration      // how often an earlier parent is tried again (seed 001: 1m)
 	RelayNetworks []ident.NetworkKey // whose children are carried, without trust
 	TrustNetworks []ident.NetworkKey // whose members may agree on tunnels
@@ -96,8 +99,9 @@ type ParentAddr struct {
 
 // Datagram is bytes for one underlay address.
 type Datagram struct {
-	To netip.AddrPort
-	B  []byte
+	To    netip.AddrPort
+	B     []byte
+	Probe bool // from the second socket; what comes back there goes to FromProbe
 }
 
 // Record is a value that must survive a restart; nil Data deletes it.
@@ -153,6 +157,8 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.halves.init(n.labels.Cap())
 	n.tickets.init(n)
 	n.resets.init(n)
+	n.nat.init(n)
+	n.lates = map[plane.LinkID]*late{}
 	n.paths.init()
 	n.sessions.init()
 	n.probes.init()

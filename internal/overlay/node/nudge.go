@@ -108,6 +108,9 @@ func (n *Node) livesAt(now clock.Reading, l *link, from netip.AddrPort, size int
 	}
 	if moved && !l.toward {
 		n.childrenChanged(now)
+		if l.moves {
+			n.tell(l, wire.ControlMoved, nil)
+		}
 	}
 	if waited && proven || moved && now.Up >= l.movable {
 		l.movable = now.Up + movedEvery

@@ -286,6 +286,7 @@ func (n *Node) activate(now clock.Reading, l *link) {
 		n.timers.stop(p.rejoin)
 	}
 	n.attached(now, l)
+	n.natAttached(now, l)
 }
 
 // standBy goes back to an earlier parent once it has answered a question each rejoin period,
@@ -369,6 +370,7 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 		return
 	}
 	p.active = nil
+	n.natDetached(l)
 	n.timers.stop(p.rejoin)
 	if len(p.list) == 0 {
 		return // the configuration made us a root

@@ -26,6 +26,7 @@ type upward struct {
 	cert     *ident.NodeCert      // of the parent
 	token    [wire.TokenSize]byte // what a Reset has to show; valid if granted
 	granted  bool
+	resumed  bool          // the link came up by a ticket
 	renew    *timer        // the next attempt to come back although the link seems to live
 	resetEnd time.Duration // no Reset is heeded before
 }
@@ -120,7 +121,7 @@ func (n *Node) fromTicketAnswer(now clock.Reading, from netip.AddrPort, b []byte
 		keys: a.kept.secret.Keys(true, a.nonce, h.Nonce), size: max(size, wire.MinDatagram),
 		period: n.cfg.KeepAlive, toward: true, entry: a.entry,
 	})
-	l.up.cert = cert
+	l.up.cert, l.up.resumed = cert, true
 	n.watchParent(now, l, cert)
 	l.proving = true
 	n.prove(now, l, 0, out)

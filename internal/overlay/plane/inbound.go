@@ -29,7 +29,7 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 		case wire.TypeLink, wire.TypeNudge:
 			w.link(from, f)
 		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie,
-			wire.TypeReset, wire.TypeTicket, wire.TypeTicketAnswer:
+			wire.TypeReset, wire.TypeTicket, wire.TypeTicketAnswer, wire.TypeNATProbe:
 			w.Control = append(w.Control, Control{From: from, B: f})
 		default:
 			w.drop(drop.BadType)
