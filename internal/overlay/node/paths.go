@@ -184,7 +184,8 @@ func (n *Node) passPath(now clock.Reading, from, to *link, p wire.Path) {
 	if p.Kind == wire.PathProbe {
 		n.signTrail(&p)
 	} else {
-		row, ok := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: from.live, Out: p.Back}, to, from)
+		back := plane.Row{Kind: plane.RowTransit, To: from.live, Out: p.Back}
+		row, ok := n.newRow(now, back, to, from)
 		if !ok {
 			n.refuse(from, p.ID, wire.PathQuota)
 			return
@@ -218,7 +219,8 @@ func (n *Node) fromPathOK(now clock.Reading, l *link, b []byte, out *Effects) er
 		n.tell(s.from, wire.ControlPathOK, ok.Append(nil))
 		return nil
 	}
-	row, fits := n.newRow(now, plane.Row{Kind: plane.RowTransit, To: l.live, Out: ok.Label}, s.from, nil)
+	there := plane.Row{Kind: plane.RowTransit, To: l.live, Out: ok.Label}
+	row, fits := n.newRow(now, there, s.from, nil)
 	if !fits || n.links.byID[s.from.id] != s.from {
 		n.failSetup(now, s, wire.PathQuota)
 		return nil

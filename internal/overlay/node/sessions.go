@@ -162,7 +162,8 @@ func (n *Node) conversationWith(now clock.Reading, local *ident.Secret, remote i
 // forgetQuiet makes room by dropping conversations between nodes that have nothing going on.
 func (n *Node) forgetQuiet(now clock.Reading) {
 	for _, c := range n.conversations() {
-		if c.end == nil && !c.reachable() && !c.busy() && c.next == nil && len(c.waiting().messages) == 0 {
+		quiet := !c.reachable() && !c.busy() && c.next == nil && len(c.waiting().messages) == 0
+		if c.end == nil && quiet {
 			n.endConversation(now, c)
 			n.timers.stop(c.redial)
 			delete(n.sessions.byPair, c.key)

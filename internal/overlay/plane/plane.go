@@ -82,8 +82,12 @@ type Session struct {
 	partN atomic.Uint32
 }
 
-// SetPath publishes where the session's frames go.
-func (s *Session) SetPath(p *Path) { s.path.Store(p) }
+// SetPath publishes where the session's frames go. What was sent another way is no longer waited
+// for.
+func (s *Session) SetPath(p *Path) {
+	s.path.Store(p)
+	s.first.Store(0)
+}
 
 // Path is where the session's frames go; nil while there is no way.
 func (s *Session) Path() *Path { return s.path.Load() }
