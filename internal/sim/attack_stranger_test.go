@@ -178,10 +178,11 @@ func TestAStrangerWhoKnowsNoNetworkHearsNothing(t *testing.T) {
 		c.knock(at(i))
 		c.out(at(i), []byte{byte(i)})
 		c.out(at(i), append([]byte{byte(i)}, c.hello1(c.noise[at(i)], nil)...))
+		c.out(at(i), make([]byte, 1+i)) // of type 0, which there will never be
 	}
 	w.Run(time.Second)
 	counted(t, root, before, drop.BadMac, 1000)
-	counted(t, root, before, drop.BadType, 500)
+	counted(t, root, before, drop.BadType, 1000)
 	if c.heard != 0 {
 		t.Errorf("the stranger heard %d bytes", c.heard)
 	}
