@@ -87,13 +87,33 @@ var links = []mutant{
 	},
 	{
 		"child-speaks-as-parent", node + "control.go",
-		"if !l.toward && (typ == wire.ControlUp || typ == wire.ControlWant",
-		"if false && (typ == wire.ControlUp || typ == wire.ControlWant",
+		"return l.toward\n\tcase wire.ControlDigest:",
+		"return true\n\tcase wire.ControlDigest:",
 	},
 	{
-		"want-rate", node + "records.go",
-		"if now.Up < l.wantNext {\n\t\tn.count",
-		"if false {\n\t\tn.count",
+		"want-rate", node + "compare.go",
+		"if now.Up < l.wantNext || l != n.parents.active {\n\t\tn.count",
+		"if l != n.parents.active {\n\t\tn.count",
+	},
+	{
+		"digest-budget", node + "compare.go",
+		"if !s.budget.take(now.Up, n.records.Cost(via, d.Span)+1, most) {",
+		"if _ = most; false {",
+	},
+	{
+		"fetch-budget", node + "fetch.go",
+		"if !l.syncing().budget.take(now.Up, 1, n.records.Len()+spareFetches) {",
+		"if false {",
+	},
+	{
+		"comparison-without-end", node + "compare.go",
+		"c.spent < n.records.Len()+spareDigests {",
+		"true {",
+	},
+	{
+		"refused-rows-again", node + "compare.go",
+		"s.damp = min(max(2*s.damp, wantEvery), wantLast)",
+		"s.damp = 0",
 	},
 	{
 		"address-moves", node + "link.go",
