@@ -33,6 +33,9 @@ const (
 	ControlDigest = 40 // Digest
 	ControlDiffer = 41 // Differ
 	ControlFetch  = 42 // Fetch
+
+	ControlKEMKey    = 50 // KEMKey
+	ControlKEMAnswer = 51 // KEMAnswer
 )
 
 // Sizes of control packets in bytes.

@@ -101,6 +101,8 @@ func FuzzSwitch(f *testing.F)         { fuzzType(f, "Switch") }
 func FuzzSwitchOK(f *testing.F)       { fuzzType(f, "SwitchOK") }
 func FuzzClose(f *testing.F)          { fuzzType(f, "Close") }
 func FuzzHello(f *testing.F)          { fuzzType(f, "Hello") }
+func FuzzKEMKey(f *testing.F)         { fuzzType(f, "KEMKey") }
+func FuzzKEMAnswer(f *testing.F)      { fuzzType(f, "KEMAnswer") }
 func FuzzLinkPayload(f *testing.F)    { fuzzType(f, "LinkPayload") }
 func FuzzNudge(f *testing.F)          { fuzzType(f, "Nudge") }
 func FuzzResume(f *testing.F)         { fuzzType(f, "Resume") }

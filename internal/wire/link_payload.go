@@ -8,6 +8,13 @@ import (
 	"staex/internal/ident"
 )
 
+// Flags of a LinkPayload and, one bit higher, of an XKPayload: what the sender's post-quantum
+// setting says.
+const (
+	FlagPQ     = 1 << 0 // the sender does the post-quantum exchange
+	FlagPQMust = 1 << 1 // and talks to nobody who does not
+)
+
 // LinkPayload is what both ends of a link tell each other inside the Noise messages of
 // Hello2 and Hello3, encrypted.
 //
@@ -26,7 +33,7 @@ import (
 //	+---------------+-----------------------------------------------+
 //
 //	offset  size  field
-//	0       1     flags; none is defined
+//	0       1     flags: bit 0 post-quantum, bit 1 post-quantum required
 //	1       2     keep-alive period of the sender in seconds; 0 unknown
 //	3       2     size: the largest UDP payload in bytes proven to arrive
 //	5       2     length of node certificate, d, 0 to 140
@@ -37,7 +44,7 @@ import (
 //	13+d+n  1     number of parents, k, 0 to 16
 //	14+d+n  32 k  keys of the parents, nearest first
 type LinkPayload struct {
-	Flags       uint8          // sent as 0; bits that are not known are ignored
+	Flags       uint8          // FlagPQ, FlagPQMust; bits that are not known are ignored
 	KeepAlive   uint16         // period of the sender's keep-alives in seconds
 	Size        uint16         // largest UDP payload in bytes proven to arrive
 	NodeCert    []byte         // at most MaxNodeCert bytes; may be empty

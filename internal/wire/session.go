@@ -18,6 +18,8 @@ const (
 	SessionHello       = 11 // Hello
 	SessionClaim       = 20 // Claim
 	SessionClaimOK     = 21 // ClaimOK
+	SessionKEMKey      = 50 // KEMKey
+	SessionKEMAnswer   = 51 // KEMAnswer
 )
 
 // SessionContext is the context byte of a session message: kind control, all else zero.

@@ -104,6 +104,8 @@ func same[T appender](v T, parse func([]byte) (T, error)) func(t *testing.T) int
 }
 
 var (
+	half     = wire.KEMKey{Part: 1, Half: run(1, wire.KEMPartSize)}
+	secret   = wire.KEMAnswer{Ciphertext: run(1, wire.KEMAnswerSize)}
 	id       = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
 	key      = ident.NodeID(run(7, wire.KeySize))
 	endpoint = run(1, wire.MaxEndpointCert)
@@ -186,10 +188,14 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"nat-probe": same(wire.NATProbe{
 			To: label, Number: math.MaxUint32, Delay: wire.MaxNATDelay, Place: id, Mac: mac,
 		}, wire.ParseNATProbe),
-		"period":  same(wire.Period{Flags: 255, Seconds: math.MaxUint16}, wire.ParsePeriod),
-		"moved":   same(wire.Moved{}, wire.ParseMoved),
-		"confirm": same(wire.Confirm{}, wire.ParseConfirm),
-		"slot-ok": same(wire.SlotOK{Slots: slots(wire.MaxSlots)}, wire.ParseSlotOK),
+		"period":             same(wire.Period{Flags: 255, Seconds: math.MaxUint16}, wire.ParsePeriod),
+		"kem-key":            same(half, wire.ParseKEMKey),
+		"session-kem-key":    same(half, wire.ParseKEMKey),
+		"kem-answer":         same(secret, wire.ParseKEMAnswer),
+		"session-kem-answer": same(secret, wire.ParseKEMAnswer),
+		"moved":              same(wire.Moved{}, wire.ParseMoved),
+		"confirm":            same(wire.Confirm{}, wire.ParseConfirm),
+		"slot-ok":            same(wire.SlotOK{Slots: slots(wire.MaxSlots)}, wire.ParseSlotOK),
 		"slot-unknown": same(wire.SlotUnknown{
 			Slots: slots(wire.MaxSlots),
 		}, wire.ParseSlotUnknown),
@@ -291,6 +297,9 @@ func TestAppendingAValueThatBreaksABoundPanics(t *testing.T) {
 		"ticket long":         wire.Ticket{Ticket: long},
 		"grant":               wire.Grant{Ticket: long},
 		"nat-probe delay":     wire.NATProbe{Delay: wire.MaxNATDelay + 1},
+		"kem-key part":        wire.KEMKey{Part: 2, Half: long},
+		"kem-key half":        wire.KEMKey{Half: long},
+		"kem-answer":          wire.KEMAnswer{Ciphertext: long},
 		"slot-ok none":        wire.SlotOK{},
 		"slot-unknown many":   wire.SlotUnknown{Slots: long},
 		"offer empty":         wire.Offer{},

@@ -11,6 +11,9 @@ import (
 // FlagAES in the Flags of an XKPayload says that the sender has instructions for AES-GCM.
 const FlagAES = 1 << 0
 
+// XKFlagsPQ is how far FlagPQ and FlagPQMust are shifted in the Flags of an XKPayload.
+const XKFlagsPQ = 1
+
 // XKPayload is what the ends of a session tell each other inside the Noise messages of
 // the XK handshake, encrypted.
 //
@@ -28,7 +31,7 @@ const FlagAES = 1 << 0
 //	+---------------------------------------------------------------+
 //
 //	offset  size  field
-//	0       1     flags: bit 0 AES-GCM
+//	0       1     flags: bit 0 AES-GCM, bit 1 post-quantum, bit 2 post-quantum required
 //	1       2     length of node certificate, d, 0 to 140
 //	3       d     node certificate
 //	3+d     2     length of network certificate, n, 0 to 384
@@ -36,7 +39,7 @@ const FlagAES = 1 << 0
 //	5+d+n   8     hash of the sender's network
 //	13+d+n  4     number of the newest revocation list of that network; 0: none
 type XKPayload struct {
-	Flags       uint8  // FlagAES or 0; bits that are not known are ignored
+	Flags       uint8  // FlagAES, the others shifted; bits that are not known are ignored
 	NodeCert    []byte // at most MaxNodeCert bytes; empty between endpoints
 	NetworkCert []byte // at most MaxNetworkCert bytes; empty between endpoints
 	Network     ident.NetworkHash

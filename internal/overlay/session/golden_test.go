@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/crypto/blake2s"
+
 	"staex/internal/ident"
 	"staex/internal/overlay/session"
 )
@@ -25,7 +27,7 @@ const goldenHead = `# Values to check an implementation against; the derivations
 func TestDerivationsMatchTheGoldenFile(t *testing.T) {
 	const path = "testdata/keys.golden"
 	got := goldenHead + goldenKeys() + goldenHandshake(t, "XX") + goldenHandshake(t, "XK") +
-		goldenResumption(t)
+		goldenResumption(t) + goldenHybrid(t)
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
@@ -141,4 +143,37 @@ func goldenResumption(t *testing.T) string {
 		session.ProbeMac(key(1), true, []byte("probe")))
 	fmt.Fprintf(&b, "reset token of label 010203 under key(4) = %x\n", j.Token(0x010203))
 	return b.String()
+}
+
+// goldenHybrid is the exchange after a handshake with the keys of agreedKeys: the seed of the
+// key is key(0x60) and key(0x80), the randomness of the answer key(0xa0).
+func goldenHybrid(t *testing.T) string {
+	t.Helper()
+	seed, random := append(keyBytes(0x60), keyBytes(0x80)...), keyBytes(0xa0)
+	kem, err := session.NewKEM(bytes.NewReader(seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := agreedKeys()
+	answer, _, err := session.AnswerKEM(theirs, kem.Public(), bytes.NewReader(random))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kem.Mix(ours, answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "\nexchange after k1 = key(1), k2 = key(2), Chain key(3), Hash key(4), with "+
+		"the seed key(0x60) || key(0x80)\nand the randomness key(0xa0):\n")
+	fmt.Fprintf(&b, "H(encapsulation key) = %x\n", blake2s.Sum256(kem.Public()))
+	fmt.Fprintf(&b, "H(ciphertext) = %x\n", blake2s.Sum256(answer))
+	fmt.Fprintf(&b, "initiator sends with %x\nresponder sends with %x\n", k.Send, k.Recv)
+	fmt.Fprintf(&b, "Chain = %x\nHash = %x\n", k.Chain, k.Hash)
+	return b.String()
+}
+
+func keyBytes(seed byte) []byte {
+	k := key(seed)
+	return k[:]
 }

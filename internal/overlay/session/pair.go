@@ -2,26 +2,55 @@
 
 package session
 
-// Pair is both directions of a link in 168 bytes, where a Sender and a Receiver take 530: a relay
+// Pair is both directions of a link in 160 bytes, where a Sender and a Receiver take 530: a relay
 // has very many links, and each carries a frame now and then. It does what they do with the suite
 // [ChaCha] and a window of [WindowLink], makes its ciphers anew for each frame, and is for one
 // goroutine.
 type Pair struct {
 	secret
 	send      [KeySize]byte // of epoch sendEpoch
-	recv      [KeySize]byte // of epoch recvEpoch
+	recv      pairKeys
 	sendEpoch uint64
-	recvEpoch uint64
 	used      uint64 // the highest counter given out
 	longUntil uint64
 	top       uint64 // the highest counter opened
 	bits      [WindowLink / wordBits]uint64
-	prev      *[KeySize]byte // of the epoch before recvEpoch, while its frames may still arrive
+	turn      *pairTurn // while the other end switches to other keys
 	heard     bool
 }
 
+// pairKeys opens the frames of one line of keys.
+type pairKeys struct {
+	key   [KeySize]byte // of epoch
+	epoch uint64
+	prev  *[KeySize]byte // of the epoch before, while its frames may still arrive
+}
+
+// pairTurn is the keys beside those that opened the latest frame, see [Receiver].
+type pairTurn struct {
+	next *pairKeys // nil once a frame opened under them
+	old  pairKeys  // valid then
+}
+
 // NewPair returns a link's keys at epoch 0 whose first counter is 1.
-func NewPair(k Keys) *Pair { return &Pair{send: k.Send, recv: k.Recv} }
+func NewPair(k Keys) *Pair { return &Pair{send: k.Send, recv: pairKeys{key: k.Recv}} }
+
+// Switch seals under other keys from now on, see [Sender.Switch].
+func (p *Pair) Switch(key [KeySize]byte) {
+	p.send = key
+	for range p.sendEpoch {
+		p.send = ratchet(&p.send)
+	}
+}
+
+// Expect prepares for other keys of the other end, see [Receiver.Expect].
+func (p *Pair) Expect(key [KeySize]byte) { p.turn = &pairTurn{next: &pairKeys{key: key}} }
+
+// Turned reports whether a frame under the keys of the last Expect was opened, until Settle.
+func (p *Pair) Turned() bool { return p.turn != nil && p.turn.next == nil }
+
+// Settle forgets the keys from before the switch.
+func (p *Pair) Settle() { p.turn = nil }
 
 // Reserve takes n counters, n at least 1, and returns the first.
 func (p *Pair) Reserve(n int) (first uint64) {
@@ -87,18 +116,49 @@ func (p *Pair) Open(
 	if w := p.window(); !w.Check(ctr) {
 		return nil, ctr, ErrReplay
 	}
-	key, before, ok := p.keyOf(ctr >> EpochBits)
+	if plain, err = p.recv.open(dst, ctr, aad, sealed); err == nil {
+		p.commit(ctr)
+		return plain, ctr, nil
+	}
+	if p.turn == nil {
+		return nil, ctr, err
+	}
+	if plain, err = p.turn.other().open(dst, ctr, aad, sealed); err != nil {
+		return nil, ctr, err
+	}
+	if p.turn.next != nil {
+		p.turn.old, p.recv, p.turn.next = p.recv, *p.turn.next, nil
+	}
+	p.commit(ctr)
+	return plain, ctr, nil
+}
+
+// other is the keys to try when those of the latest frame do not open one.
+func (t *pairTurn) other() *pairKeys {
+	if t.next != nil {
+		return t.next
+	}
+	return &t.old
+}
+
+// open decrypts under the key of the counter's epoch, which it makes the present one if it lay
+// ahead.
+func (k *pairKeys) open(dst []byte, ctr uint64, aad byte, sealed []byte) ([]byte, error) {
+	epoch := ctr >> EpochBits
+	key, before, ok := k.of(epoch)
 	if !ok {
-		return nil, ctr, ErrEpoch
+		return nil, ErrEpoch
 	}
 	var nonce [nonceSize]byte
 	putNonce(&nonce, ctr)
-	plain, err = newAEAD(ChaCha, &key).Open(dst, nonce[:], sealed, []byte{aad})
+	plain, err := newAEAD(ChaCha, &key).Open(dst, nonce[:], sealed, []byte{aad})
 	if err != nil {
-		return nil, ctr, ErrOpen
+		return nil, ErrOpen
 	}
-	p.commit(ctr, key, before)
-	return plain, ctr, nil
+	if epoch > k.epoch {
+		k.epoch, k.key, k.prev = epoch, key, &before
+	}
+	return plain, nil
 }
 
 // window is the replay window over the bits that the pair holds.
@@ -106,34 +166,31 @@ func (p *Pair) window() Window {
 	return Window{bits: p.bits[:], size: WindowLink, top: p.top}
 }
 
-// keyOf returns the key of an epoch, and of the one before if the epoch lies ahead.
-func (p *Pair) keyOf(epoch uint64) (key, before [KeySize]byte, ok bool) {
+// of returns the key of an epoch, and of the one before if the epoch lies ahead.
+func (k *pairKeys) of(epoch uint64) (key, before [KeySize]byte, ok bool) {
 	switch {
-	case epoch == p.recvEpoch:
-		return p.recv, before, true
-	case epoch < p.recvEpoch && (p.prev == nil || epoch+1 != p.recvEpoch):
+	case epoch == k.epoch:
+		return k.key, before, true
+	case epoch < k.epoch && (k.prev == nil || epoch+1 != k.epoch):
 		return key, before, false
-	case epoch < p.recvEpoch:
-		return *p.prev, before, true
-	case epoch > p.recvEpoch+EpochsAhead:
+	case epoch < k.epoch:
+		return *k.prev, before, true
+	case epoch > k.epoch+EpochsAhead:
 		return key, before, false
 	}
-	key = p.recv
-	for e := p.recvEpoch; e < epoch; e++ {
+	key = k.key
+	for e := k.epoch; e < epoch; e++ {
 		before, key = key, ratchet(&key)
 	}
 	return key, before, true
 }
 
 // commit records a counter whose tag was verified.
-func (p *Pair) commit(ctr uint64, key, before [KeySize]byte) {
+func (p *Pair) commit(ctr uint64) {
 	w := p.window()
 	w.Mark(ctr)
 	p.top = w.top
-	if epoch := ctr >> EpochBits; epoch > p.recvEpoch {
-		p.recvEpoch, p.recv, p.prev = epoch, key, &before
-	}
 	if p.top&withinMax >= WindowLink { // a window wholly inside this epoch refuses all before it
-		p.prev = nil
+		p.recv.prev = nil
 	}
 }

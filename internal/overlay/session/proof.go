@@ -171,15 +171,27 @@ func (r *Receiver) verify(ctr uint64, aad []byte, tag [TagSize]byte) error {
 	if !r.window.Check(ctr) {
 		return ErrReplay
 	}
-	aead := r.cipher(ctr >> EpochBits)
+	putNonce(&r.nonce, ctr)
+	err := r.tagged(&r.keys, ctr, aad, tag)
+	other := err != nil && r.turn != nil && !r.turn.gone
+	if other {
+		err = r.tagged(&r.turn.other, ctr, aad, tag)
+	}
+	if err == nil {
+		r.commit(other, ctr)
+	}
+	return err
+}
+
+// tagged checks a tag under one line of keys.
+func (r *Receiver) tagged(keys *openKeys, ctr uint64, aad []byte, tag [TagSize]byte) error {
+	aead := keys.cipher(ctr >> EpochBits)
 	if aead == nil {
 		return ErrEpoch
 	}
-	putNonce(&r.nonce, ctr)
 	if _, err := aead.Open(nil, r.nonce[:], tag[:], aad); err != nil {
 		return ErrOpen
 	}
-	r.commit(ctr)
 	return nil
 }
 

@@ -179,7 +179,11 @@ func (s *Sender) otherEpoch(ctr uint64) cipher.AEAD {
 	case epoch < k.epoch:
 		return nil
 	}
-	next := &sealKeys{epoch: k.epoch, key: k.key}
+	return s.publish(&sealKeys{epoch: k.epoch, key: k.key}, epoch)
+}
+
+// publish moves keys on to an epoch and makes them those that Seal reads. The caller holds mu.
+func (s *Sender) publish(next *sealKeys, epoch uint64) cipher.AEAD {
 	for next.epoch < epoch {
 		next.prev, next.hasPrev = next.key, true
 		next.key = ratchet(&next.key)
@@ -188,4 +192,12 @@ func (s *Sender) otherEpoch(ctr uint64) cipher.AEAD {
 	next.aead = newAEAD(s.suite, &next.key)
 	s.keys.Store(next)
 	return next.aead
+}
+
+// Switch seals from now on under other keys, of whose epochs key is the first. Counters and epochs
+// go on, so that no counter is used twice; one that was reserved before is sealed under either.
+func (s *Sender) Switch(key [KeySize]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publish(&sealKeys{key: key}, s.keys.Load().epoch)
 }
