@@ -280,7 +280,8 @@ var eventNames = map[node.EventKind]string{
 	node.EventTunnelUp: "agreed on", node.EventTunnelRefused: "refused",
 	node.EventTunnelChanged: "changed", node.EventSessionUp: "session up with",
 	node.EventSessionDown: "session down with", node.EventProbe: "probe",
-	node.EventExternals: "externals changed", node.EventLookup: "lookup",
+	node.EventSessionRefused: "session refused with",
+	node.EventExternals:      "externals changed", node.EventLookup: "lookup",
 	node.EventRevoked: "keys revoked", node.EventWithheld: "a list is withheld",
 	node.EventSessionMoved: "session moved with",
 }

@@ -201,7 +201,8 @@ func (n *Node) answerHello1(now clock.Reading, from netip.AddrPort, b []byte, h 
 		return
 	}
 	p := wire.LinkPayload{
-		Size: uint16(len(b)), NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
+		Flags: n.cfg.PostQuantum.flags(), Size: uint16(len(b)),
+		NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
 	}
 	msg, err := hs.Write(nil, p.Append(nil))
 	if err != nil {
@@ -293,6 +294,10 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		return
 	}
 	p, cert, err := n.childPayload(x, payload)
+	var hybrid bool
+	if err == nil {
+		hybrid, _, err = n.cfg.PostQuantum.agree(p.Flags)
+	}
 	if err == nil && len(n.links.byID) >= maxLinks {
 		err = ErrFull
 	}
@@ -310,6 +315,10 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
 	n.claimed(now, cert.Network, p.Head, cert.Key)
+	if hybrid {
+		n.awaitKEM(now, l, x.hs.Keys(), cert)
+		return
+	}
 	n.childUp(now, l, cert, "")
 }
 

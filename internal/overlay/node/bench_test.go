@@ -19,7 +19,7 @@ import (
 // bench is a parent and a child that hand each other their datagrams. The time that the parent
 // takes is measured by itself.
 type bench struct {
-	b      *testing.B
+	b      testing.TB
 	now    clock.Reading
 	parent *node.Node
 	child  *node.Node
@@ -28,6 +28,7 @@ type bench struct {
 	dice   *rand.ChaCha8
 	disk   map[string][]byte // the child's
 	spent  time.Duration
+	watch  func(n *node.Node) // sees a node after each datagram
 }
 
 var (
@@ -35,7 +36,7 @@ var (
 	childAddr  = netip.MustParseAddrPort("192.0.2.2:9376")
 )
 
-func newBench(b *testing.B) *bench {
+func newBench(b testing.TB, pq node.PostQuantum) *bench {
 	b.Helper()
 	x := &bench{b: b, dice: rand.NewChaCha8([32]byte{7}), disk: map[string][]byte{}}
 	network, err := ident.NewSecret(x.dice)
@@ -57,6 +58,7 @@ func newBench(b *testing.B) *bench {
 		}
 		return &ident.Identity{Secret: secret, Cert: c, Network: cert}
 	}
+	x.cfg.PostQuantum = pq
 	x.cfg.Ranges = pool.Ranges{
 		V4: netip.MustParsePrefix("10.83.0.0/16"), V6: netip.MustParsePrefix("200::/7"),
 	}
@@ -76,6 +78,20 @@ func (x *bench) node(who *ident.Identity, cfg node.Config) *node.Node {
 
 // attach starts the child with its disk, or without a ticket, and lets it attach.
 func (x *bench) attach(ticket bool) {
+	x.start(ticket)
+	if _, _, ok := x.child.Parent(); !ok {
+		x.b.Fatal("the child did not attach")
+	}
+}
+
+// later lets a fifth of a second pass.
+func (x *bench) later() {
+	x.now.Up += 200 * time.Millisecond
+	x.elapse(x.parent, parentAddr)
+	x.elapse(x.child, childAddr)
+}
+
+func (x *bench) start(ticket bool) {
 	x.now.Up += 61 * time.Second // labels have left their quarantine
 	x.cfg.Stored = x.disk
 	if !ticket {
@@ -84,9 +100,6 @@ func (x *bench) attach(ticket bool) {
 	x.child = x.node(x.who, x.cfg)
 	x.elapse(x.parent, parentAddr)
 	x.elapse(x.child, childAddr)
-	if _, _, ok := x.child.Parent(); !ok {
-		x.b.Fatal("the child did not attach")
-	}
 }
 
 func (x *bench) elapse(n *node.Node, addr netip.AddrPort) {
@@ -112,6 +125,10 @@ func (x *bench) carry(from netip.AddrPort, e *node.Effects) {
 		case childAddr:
 			deliver(x.child, x.now, from, d.B, &out)
 		}
+		if x.watch != nil {
+			x.watch(x.parent)
+			x.watch(x.child)
+		}
 		x.carry(d.To, &out)
 	}
 }
@@ -132,14 +149,25 @@ func deliver(n *node.Node, now clock.Reading, from netip.AddrPort, b []byte, out
 // share, from the first datagram to the child's record in its table, is reported as
 // parent-handshakes/s.
 func BenchmarkAttach(b *testing.B) {
-	for name, ticket := range map[string]bool{"handshake": false, "ticket": true} {
-		b.Run(name, func(b *testing.B) {
-			x := newBench(b)
+	for _, c := range []struct {
+		name   string
+		ticket bool
+		pq     node.PostQuantum
+	}{
+		{"handshake", false, node.PQOff},
+		{"handshake-post-quantum", false, node.PQRequire},
+		{"ticket", true, node.PQOff},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			x := newBench(b, c.pq)
 			x.attach(false)
+			if links, _ := x.parent.Hybrid(); (links == 1) != (c.pq == node.PQRequire) {
+				b.Fatalf("%d links are hybrid", links)
+			}
 			x.spent = 0
 			b.ReportAllocs()
 			for b.Loop() {
-				x.attach(ticket)
+				x.attach(c.ticket)
 			}
 			b.ReportMetric(float64(b.N)/x.spent.Seconds(), "parent-handshakes/s")
 		})

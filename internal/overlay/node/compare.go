@@ -347,7 +347,7 @@ func (n *Node) digestFor(now clock.Reading, l *link) []byte {
 
 // checkDigest compares what a child has with what we know of it.
 func (n *Node) checkDigest(now clock.Reading, l *link, plain []byte) {
-	if len(plain) != digestSize || l.toward || l.ctl.unacked() > 0 {
+	if len(plain) != digestSize || l.toward || l.kem != nil || l.ctl.unacked() > 0 {
 		return
 	}
 	if n.records.DigestVia(state.Via(l.id)) == [digestSize]byte(plain) {

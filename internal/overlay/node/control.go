@@ -116,6 +116,9 @@ func (n *Node) tell(l *link, typ uint8, body []byte) {
 // flushControl sends what waits as far as the window allows, or a pure acknowledgement.
 func (n *Node) flushControl(now clock.Reading, l *link, out *Effects) {
 	c := &l.ctl
+	if l.kem != nil && len(l.kem.queue) > 0 {
+		c.open()
+	}
 	for c.backlog != nil && len(c.out) < controlWindow {
 		body := n.nextBody(now, l)
 		if len(body) == 0 {
@@ -141,6 +144,9 @@ func (n *Node) nextBody(now clock.Reading, l *link) []byte {
 	var body []byte
 	room := controlRoom - wire.ControlHeaderSize
 	c := &l.ctl
+	if l.shut() {
+		return l.kem.next()
+	}
 	for len(c.queue) > 0 && len(body)+len(c.queue[0]) <= room {
 		body = append(body, c.queue[0]...)
 		c.queue = c.queue[1:]
@@ -335,6 +341,9 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 	if !mayTell(l, typ) {
 		n.count(drop.BadType)
 		return nil
+	}
+	if l.kem != nil || typ == wire.ControlKEMKey || typ == wire.ControlKEMAnswer {
+		return n.kemMessage(now, l, typ, b)
 	}
 	switch typ {
 	case wire.ControlRecord:

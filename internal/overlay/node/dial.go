@@ -163,12 +163,20 @@ func (d *dial) pathOK(n *Node, now clock.Reading, s *setup, ok wire.PathOK, out 
 		return
 	}
 	f := wire.PathHandshake{Label: ok.Label, Stage: wire.StageNoise3, Body: msg}
+	kem, willing := n.agreeSession(c, p.Flags, d.hs.Keys())
+	if !willing {
+		n.endDial(now, c)
+		n.dialLater(now, c)
+		return
+	}
 	live := n.newLive(d.hs.Keys(), true, p.Flags, way{s.to, d.mine, ok.Label, s.size})
+	live.kem = kem
 	msg3 := f.Append(nil)
 	n.sendPath(live, msg3, out)
 	c.dial = nil // its row is the session's now
 	n.establish(now, c, live, out)
 	n.repeatMsg3(now, live, msg3, 0)
+	n.offerSessionKEM(now, live)
 }
 
 // newSession makes the fast path's side of a session.
@@ -193,10 +201,11 @@ func (n *Node) xkPayload() wire.XKPayload {
 }
 
 func (n *Node) flags() uint8 {
+	flags := n.cfg.PostQuantum.flags() << wire.XKFlagsPQ
 	if n.cfg.AES {
-		return flagAES
+		flags |= flagAES
 	}
-	return 0
+	return flags
 }
 
 // repeatMsg3 sends message 3 again until the other end is heard.
@@ -325,7 +334,7 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 	if s := n.sessions.byMine[f.Label]; s != nil {
 		if now.Up-s.conv.answered >= time.Second || s.conv.answered == 0 {
 			s.conv.answered = now.Up
-			n.fast.Message(now.Up, s.fast, wire.AppendSession(nil, wire.SessionConfirm))
+			n.confirm(now, s)
 		}
 		return
 	}
@@ -348,9 +357,16 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 		return
 	}
 	n.claimed(now, p.Network, p.Head, c.key.remote)
+	kem, willing := n.agreeSession(c, p.Flags, h.hs.Keys())
+	if !willing {
+		n.dropLabel(now, h.mine)
+		return
+	}
 	live := n.newLive(h.hs.Keys(), false, p.Flags, way{h.link, h.mine, h.out, h.size})
+	live.kem = kem
 	n.establish(now, c, live, out)
-	n.sendMessage(now, c, wire.SessionConfirm, nil)
+	n.confirm(now, live)
+	n.awaitSessionKEM(now, live)
 }
 
 // caller finds out who proved itself with message 3; nil if it may not talk to us.

@@ -37,3 +37,15 @@ func Worn(count uint8, at uint32, before, up time.Duration, seconds uint32, data
 
 // Place names the network of an address.
 func Place(a netip.Addr) [8]byte { return place(a) }
+
+// SpoilKEM makes a node's half of an exchange under way one that the other end does not have, as
+// if a bit of the key or of the answer had been another one. It reports whether there was any.
+func SpoilKEM(n *Node) bool {
+	for _, l := range n.links.all() {
+		if x := l.kem; x != nil && !x.mixed {
+			x.keys.Chain[0] ^= 1
+			return true
+		}
+	}
+	return false
+}

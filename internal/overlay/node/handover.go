@@ -63,10 +63,11 @@ func (n *Node) forgetTags(s *liveSession) {
 
 // establish takes a session with fresh keys. Who was called knows that the caller has them, and
 // uses them at once; who called keeps the session it had until it hears the other end in the new.
+// Where something must be agreed on first, both wait for that.
 func (n *Node) establish(now clock.Reading, c *conversation, s *liveSession, out *Effects) {
 	n.enroll(now, c, s)
 	n.endDial(now, c)
-	if !s.proof.Began() || c.live == nil {
+	if !s.held() && (!s.proof.Began() || c.live == nil) {
 		n.promote(now, c, s, out)
 		return
 	}
@@ -115,7 +116,7 @@ func (n *Node) publish(c *conversation) {
 		return s.fast
 	}
 	other := c.next
-	if other == nil {
+	if other == nil || other.held() {
 		other = c.past
 	}
 	c.end.peer.SetOther(fast(other))
@@ -144,7 +145,7 @@ func (n *Node) reached(now clock.Reading, c *conversation, out *Effects) {
 
 // confirmed takes a sign of life in a session that we began: it may carry the conversation.
 func (n *Node) confirmed(now clock.Reading, s *liveSession, out *Effects) {
-	if s.conv.next == s {
+	if s.conv.next == s && !s.held() {
 		n.promote(now, s.conv, s, out)
 	}
 }
@@ -216,6 +217,7 @@ func (n *Node) move(now clock.Reading, s *liveSession, w way, out *Effects) {
 func (n *Node) forgetSession(now clock.Reading, s *liveSession) {
 	n.timers.stop(s.watch)
 	n.timers.stop(s.again)
+	n.endSessionKEM(s)
 	s.fast.SetPath(nil)
 	n.wake(s)
 	n.forgetTags(s)

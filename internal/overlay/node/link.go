@@ -77,6 +77,7 @@ type link struct {
 	top      uint64
 	alarms   alarms
 	tenure   tenure        // how old the keys are
+	kem      *linkKEM      // nil unless the post-quantum exchange is under way
 	up       *upward       // of a parent
 	sync     *syncing      // of comparisons
 	since    time.Duration // when it came up
@@ -188,7 +189,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.moves = false
 	n.forgetLate(l)
 	l.proving, l.tenure = false, tenure{up: now.Up, at: calendar(now)}
-	l.news, l.notAfter = linkNews{}, 0
+	l.news, l.notAfter, l.kem = linkNews{}, 0, nil
 	l.wantNext, l.sync, l.nudges = 0, nil, nil
 	l.hinted = false
 	l.live.MarkHeard(now.Up)
@@ -339,6 +340,10 @@ func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 
 // childSilent ends the link of a child that was not heard for too long.
 func (n *Node) childSilent(now clock.Reading, l *link, _ *Effects) {
+	if l.kem != nil {
+		n.linkDown(now, l, errKEMUnfinished)
+		return
+	}
 	if quiet := now.Up - l.live.Heard(); quiet < l.patience() {
 		n.arm(l, beatTimer, now.Up+l.patience()-quiet)
 		return
@@ -372,6 +377,9 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 		n.count(unopened(err))
 		return
 	}
+	if !n.linkTurned(now, l) {
+		return
+	}
 	if ctr > l.top {
 		l.top = ctr
 		n.livesAt(now, l, from, len(b), l.echoes(from, plain), out)
@@ -394,8 +402,11 @@ func (n *Node) linkAlive(now clock.Reading, l *link) {
 	l.keys.Heard()
 	l.asked, l.hinted = 0, false
 	n.disarm(l, askTimer)
-	if l.proving {
-		l.proving, l.up.hello3 = false, nil
+	if l.up != nil {
+		l.up.hello3 = nil
+	}
+	if l.proving && l.kem == nil {
+		l.proving = false
 		n.timers.stop(l.up.repeat)
 		n.parentConfirmed(now, l)
 	}

@@ -82,6 +82,7 @@ type Config struct {
 	Ranges        pool.Ranges        // where leases come from
 	LabelBits     uint8              // row numbers of the label table: 8 to 20 bits
 	AES           bool               // this processor has AES instructions
+	PostQuantum   PostQuantum        // key exchange that also stands against quantum computers
 	LinkRows      int                // paths one child may have set up
 	HostRows      int                // endpoints one node below us may announce
 	Stored        map[string][]byte  // what Effects.Store kept before the restart

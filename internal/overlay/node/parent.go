@@ -58,6 +58,7 @@ type parentSearch struct {
 	known   map[int]ident.NodeID   // first accepted key of each entry, kept on disk
 	tickets map[string]*keptTicket // by entry, kept on disk
 	earlier bool                   // the last try of an earlier parent was with a ticket
+	refused map[string]string      // by entry: why we did not want who answered last
 	quiet   bool                   // EventParentSilent was reported since the last success
 }
 
@@ -75,7 +76,7 @@ func (p *parentSearch) init(n *Node) {
 
 // learn takes the keys that the entries had before the restart.
 func (p *parentSearch) learn(n *Node) {
-	p.known = map[int]ident.NodeID{}
+	p.known, p.refused = map[int]ident.NodeID{}, map[string]string{}
 	for i, e := range p.list {
 		if b := n.cfg.Stored[pinName(e.Entry)]; len(b) == ident.KeySize {
 			p.known[i] = ident.NodeID(b)
@@ -181,12 +182,16 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		return
 	}
 	p, cert, err := n.parentPayload(a, payload)
+	var hybrid bool
+	if err == nil {
+		hybrid, _, err = n.cfg.PostQuantum.agree(p.Flags)
+	}
 	if err != nil {
 		n.refuseParent(now, a, err)
 		return
 	}
 	mine := wire.LinkPayload{
-		KeepAlive: seconds(n.cfg.KeepAlive), Size: uint16(len(b)),
+		Flags: n.cfg.PostQuantum.flags(), KeepAlive: seconds(n.cfg.KeepAlive), Size: uint16(len(b)),
 		NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
 	}
 	msg, err := a.hs.Write(nil, mine.Append(nil))
@@ -205,6 +210,9 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 	n.watchParent(now, l, cert)
 	l.proving, l.up.hello3 = true, wire.Hello3{To: h.Label, Noise: msg}.Append(nil)
 	n.prove(now, l, 0, out)
+	if hybrid {
+		n.offerKEM(now, l, a.hs.Keys())
+	}
 }
 
 // parentPayload checks what a parent says of itself: the pinned key, or a member of a network
@@ -241,6 +249,7 @@ func (n *Node) acceptParent(entry int, cert *ident.NodeCert) error {
 // refuseParent gives up on a parent that is not who we want; the next one gets its turn.
 func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
 	e := n.parents.list[a.entry].Entry
+	n.parents.refused[e] = err.Error()
 	n.event(Event{Kind: EventParentRefused, Addr: a.to, Text: fmt.Sprintf("%s: %v", e, err)})
 	n.count(drop.NotAdmitted)
 	n.parents.tries = helloTries
@@ -252,6 +261,7 @@ func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
 func (n *Node) parentConfirmed(now clock.Reading, l *link) {
 	p := &n.parents
 	n.timers.stop(p.again)
+	delete(p.refused, p.list[l.entry].Entry)
 	p.tries, p.addr, p.wait, p.quiet = 0, 0, helloFirst, false
 	if old := p.known[l.entry]; old != l.peer && p.list[l.entry].Pin.IsZero() {
 		if !old.IsZero() {

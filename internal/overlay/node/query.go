@@ -183,6 +183,10 @@ func (n *Node) Problems() []string {
 			list = append(list, "parent "+p.Entry+": its name does not resolve")
 			continue
 		}
+		if why := n.parents.refused[p.Entry]; why != "" {
+			list = append(list, "parent "+p.Entry+" was refused: "+why)
+			continue
+		}
 		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on "+
 			"the way, and does it admit our network (relay-networks)?")
 	}

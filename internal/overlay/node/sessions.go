@@ -108,8 +108,10 @@ type liveSession struct {
 	age      age
 	asks     uint8
 	draining uint8 // earlier labels that still deliver
+	hybrid   bool  // the keys come from the post-quantum exchange
 	watch    *timer
-	again    *timer // message 3
+	again    *timer      // message 3
+	kem      *sessionKEM // nil unless the post-quantum exchange is under way
 }
 
 // sessionBook finds conversations and sessions.
@@ -375,9 +377,19 @@ func (n *Node) fromSession(now clock.Reading, s *liveSession, plain []byte, out 
 		n.count(drop.BadFrame)
 		return
 	}
+	n.sessionTurned(now, s, out)
 	n.confirmed(now, s, out)
-	if m.Type == wire.SessionConfirm {
+	switch {
+	case m.Type == wire.SessionConfirm:
 		return // opening it was the sign of life
+	case m.Type == wire.SessionKEMKey || m.Type == wire.SessionKEMAnswer:
+		if err := n.fromSessionKEM(now, s, m); err != nil {
+			n.count(drop.BadFrame)
+		}
+		return
+	case s.held() && m.Type != wire.SessionClose:
+		n.count(drop.NoSession)
+		return
 	}
 	if m.Type == wire.SessionClose {
 		n.forgetSession(now, s)

@@ -69,7 +69,8 @@ func (n *Node) fromGrant(now clock.Reading, l *link, b []byte) error {
 		return nil
 	}
 	k := &keptTicket{
-		secret: session.ResumeFrom(l.digest), size: uint16(l.size), cert: l.up.cert,
+		hybrid: l.tenure.hybrid, secret: session.ResumeFrom(l.digest), size: uint16(l.size),
+		cert:   l.up.cert,
 		ticket: append([]byte(nil), g.Ticket...),
 	}
 	n.parents.tickets[entry] = k
@@ -84,7 +85,7 @@ func (n *Node) sendTicket(a *attempt, out *Effects) bool {
 		return false
 	}
 	k := n.parents.tickets[n.parents.list[a.entry].Entry]
-	if k == nil || n.acceptParent(a.entry, k.cert) != nil {
+	if k == nil || n.lacksPQ(k.hybrid) || n.acceptParent(a.entry, k.cert) != nil {
 		return false
 	}
 	a.kept = k
@@ -123,7 +124,7 @@ func (n *Node) fromTicketAnswer(now clock.Reading, from netip.AddrPort, b []byte
 	})
 	l.up.cert, l.up.resumed = cert, true
 	n.watchParent(now, l, cert)
-	l.proving = true
+	l.proving, l.tenure.hybrid = true, a.kept.hybrid
 	n.prove(now, l, 0, out)
 }
 

@@ -30,6 +30,7 @@ var errKept = errors.New("ticket does not parse")
 type tenure struct {
 	count  uint8         // resumptions since
 	data   bool          // data flowed since, before the present keys
+	hybrid bool          // the post-quantum exchange was part of it
 	before time.Duration // link time since, before the present keys
 	at     uint32        // calendar time of the handshake in seconds, 0 unknown
 	up     time.Duration // when the present keys came up, on the Up clock
@@ -71,7 +72,7 @@ func place(a netip.Addr) (name [8]byte) {
 //	offset  size  what
 //	0       1     version 1
 //	1       1     resumptions since the last Diffie-Hellman
-//	2       1     flags: bit 0, data flowed since then
+//	2       1     flags: bit 0, data flowed since then; bit 1, with the post-quantum exchange
 //	3       4     link time since then in seconds
 //	7       4     calendar time of it in Unix seconds, 0 unknown
 //	11      2     keep-alive period of the child in seconds
@@ -94,11 +95,7 @@ const (
 )
 
 func (c *ticketContents) Append(dst []byte) []byte {
-	flags := byte(0)
-	if c.tenure.data {
-		flags = 1
-	}
-	dst = append(dst, contentsVersion, c.tenure.count, flags)
+	dst = append(dst, contentsVersion, c.tenure.count, bits(c.tenure.data, c.tenure.hybrid))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(c.tenure.before/time.Second))
 	dst = binary.BigEndian.AppendUint32(dst, c.tenure.at)
 	dst = binary.BigEndian.AppendUint16(dst, c.period)
@@ -109,12 +106,13 @@ func (c *ticketContents) Append(dst []byte) []byte {
 }
 
 func parseContents(b []byte) (*ticketContents, error) {
-	if len(b) < contentsHead || b[0] != contentsVersion || b[2] > 1 {
+	if len(b) < contentsHead || b[0] != contentsVersion || b[2] > 3 {
 		return nil, errKept
 	}
 	c := &ticketContents{
 		tenure: tenure{
-			count: b[1], data: b[2] == 1, at: binary.BigEndian.Uint32(b[7:]),
+			count: b[1], data: b[2]&1 != 0, hybrid: b[2]&2 != 0,
+			at:     binary.BigEndian.Uint32(b[7:]),
 			before: time.Duration(binary.BigEndian.Uint32(b[3:])) * time.Second,
 		},
 		period: binary.BigEndian.Uint16(b[11:]), size: binary.BigEndian.Uint16(b[13:]),
@@ -131,12 +129,14 @@ func parseContents(b []byte) (*ticketContents, error) {
 //
 //	offset  size  what
 //	0       1     version 1
-//	1       32    resumption secret
-//	33      2     size: the largest UDP payload of the link in bytes
-//	35      2     length of ticket, n
-//	37      n     ticket
-//	37+n    rest  node certificate of the parent
+//	1       1     flags: bit 0, the post-quantum exchange is part of the secret
+//	2       32    resumption secret
+//	34      2     size: the largest UDP payload of the link in bytes
+//	36      2     length of ticket, n
+//	38      n     ticket
+//	38+n    rest  node certificate of the parent
 type keptTicket struct {
+	hybrid bool
 	secret session.Resume
 	size   uint16
 	ticket []byte
@@ -145,28 +145,29 @@ type keptTicket struct {
 
 const (
 	keptVersion = 1
-	keptHead    = 37
+	keptHead    = 38
 )
 
 func (k *keptTicket) Append(dst []byte) []byte {
 	secret := k.secret.Bytes()
-	dst = append(append(dst, keptVersion), secret[:]...)
+	dst = append(append(dst, keptVersion, bits(k.hybrid)), secret[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, k.size)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(k.ticket)))
 	return k.cert.Append(append(dst, k.ticket...))
 }
 
 func parseKept(b []byte) (*keptTicket, error) {
-	if len(b) < keptHead || b[0] != keptVersion {
+	if len(b) < keptHead || b[0] != keptVersion || b[1] > 1 {
 		return nil, errKept
 	}
-	n := int(binary.BigEndian.Uint16(b[35:]))
+	n := int(binary.BigEndian.Uint16(b[36:]))
 	if n < wire.MinTicket || n > wire.MaxTicket || len(b) < keptHead+n {
 		return nil, errKept
 	}
 	k := &keptTicket{
-		secret: session.ResumeFromBytes([32]byte(b[1:33])),
-		size:   binary.BigEndian.Uint16(b[33:]),
+		hybrid: b[1] == 1,
+		secret: session.ResumeFromBytes([32]byte(b[2:34])),
+		size:   binary.BigEndian.Uint16(b[34:]),
 		ticket: append([]byte(nil), b[keptHead:keptHead+n]...),
 	}
 	var err error
@@ -174,4 +175,14 @@ func parseKept(b []byte) (*keptTicket, error) {
 		return nil, errKept
 	}
 	return k, nil
+}
+
+// bits packs flags into a byte, the first one lowest.
+func bits(flags ...bool) (b byte) {
+	for i, set := range flags {
+		if set {
+			b |= 1 << i
+		}
+	}
+	return b
 }

@@ -217,7 +217,8 @@ func (n *Node) openTicket(now clock.Reading, t wire.Ticket, b []byte) (*ticketCo
 		return nil, drop.BadMac
 	case n.isRevoked(c.cert.Network, c.cert.Key):
 		return nil, drop.Revoked
-	case !n.stillAdmitted(c.cert), c.tenure.count >= maxResumes, c.cert.Key == n.self:
+	case !n.stillAdmitted(c.cert), c.tenure.count >= maxResumes, n.lacksPQ(c.tenure.hybrid),
+		c.cert.Key == n.self:
 		return nil, drop.NotAdmitted
 	}
 	return c, drop.None

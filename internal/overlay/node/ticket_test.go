@@ -33,10 +33,11 @@ func count(first byte, n int) []byte {
 	return b
 }
 
-// contents is what a parent seals: 3 resumptions, with data, in the layout of the comment.
+// contents is what a parent seals: 3 resumptions, with data and the post-quantum exchange, in the
+// layout of the comment.
 func contents(t testing.TB) []byte {
 	t.Helper()
-	b := []byte{1, 3, 1, 0, 0, 0x0e, 0x10, 0x6a, 0, 0, 1, 0, 30, 0x05, 0x14}
+	b := []byte{1, 3, 3, 0, 0, 0x0e, 0x10, 0x6a, 0, 0, 1, 0, 30, 0x05, 0x14}
 	b = append(append(b, count(0x10, 8)...), count(0x20, 32)...)
 	return append(b, certificate(t)...)
 }
@@ -44,7 +45,7 @@ func contents(t testing.TB) []byte {
 // kept is what a child writes to its disk.
 func kept(t testing.TB) []byte {
 	t.Helper()
-	b := append([]byte{1}, count(0x20, 32)...)
+	b := append([]byte{1, 1}, count(0x20, 32)...)
 	b = append(append(b, 0x05, 0x14, 0, 40), count(0x40, 40)...)
 	return append(b, certificate(t)...)
 }
