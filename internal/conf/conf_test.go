@@ -299,7 +299,7 @@ func TestUnbuiltKeysAreAcceptedAtTheirDefaultAndWhenTurnedOff(t *testing.T) {
 	for _, line := range []string{
 		"compression = none", "kill-switch = false", "nat-table-expiry = 60s",
 		"nat-table-expiry = 1m", "static-addr = 10.115.0.0/16", "gateway =",
-		"cert-update-enable = false", "post-quantum = off", "dnsmasq-enable = false",
+		"cert-update-enable = false", "dnsmasq-enable = false",
 		"forwarding-rules = forwarding-rules.conf", "gateway-post-add-hook = # nothing",
 	} {
 		_, err := Parse([]byte(line), "/etc/mcc/mcc.conf", "/etc/mcc")

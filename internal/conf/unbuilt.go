@@ -20,7 +20,6 @@ type missing struct {
 var unbuilt = []missing{
 	{key: "keep-alive-period", value: "auto", what: "learning the keep-alive period"},
 	{key: "compression", what: "compression of tunnelled packets"},
-	{key: "post-quantum", what: "the post-quantum key exchange", off: []string{"off"}},
 	{key: "direct-paths", what: "the direct path between nodes"},
 	{key: "cert-update-addr", what: "automatic renewal of certificates"},
 	{key: "cert-update-enable", what: "automatic renewal of certificates", off: []string{"false"}},

@@ -179,9 +179,22 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		LookupHops:    cfg.Resolver.LookupHops,
 		LookupTimeout: cfg.Resolver.LookupTimeout,
 		LabelBits:     labelBits,
+		PostQuantum:   postQuantum(cfg.Link.PostQuantum),
 		AES:           hasAES(),
 		Stored:        kept,
 		LeaseSecret:   secret,
+	}
+}
+
+// postQuantum is the setting that the configuration names.
+func postQuantum(s string) node.PostQuantum {
+	switch s {
+	case "off":
+		return node.PQOff
+	case "require":
+		return node.PQRequire
+	default:
+		return node.PQPrefer
 	}
 }
 

@@ -64,6 +64,9 @@ var fixed = []struct {
 	{"keep-alive-period", func(a, b *conf.Config) bool {
 		return a.Link.KeepAlive == b.Link.KeepAlive
 	}},
+	{"post-quantum", func(a, b *conf.Config) bool {
+		return a.Link.PostQuantum == b.Link.PostQuantum
+	}},
 	{"rejoin-period", func(a, b *conf.Config) bool { return a.Link.Rejoin == b.Link.Rejoin }},
 	{"parents-resolve-period", func(a, b *conf.Config) bool {
 		return a.Link.ParentsResolve == b.Link.ParentsResolve
