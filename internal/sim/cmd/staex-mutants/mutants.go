@@ -348,12 +348,12 @@ var frames = []mutant{
 	},
 	{
 		"epoch-ahead", crypt + "receiver.go",
-		"case epoch > r.epoch+EpochsAhead:",
+		"case epoch > k.epoch+EpochsAhead:",
 		"case false:",
 	},
 	{
 		"epoch-behind", crypt + "receiver.go",
-		"case epoch < r.epoch && (!r.hasPrev || epoch+1 != r.epoch):",
+		"case epoch < k.epoch && (k.prev == nil || epoch+1 != k.epoch):",
 		"case false:",
 	},
 	{
