@@ -28,7 +28,7 @@ type Host struct {
 	Got    []Packet // what the host's stack received
 	Events []node.Event
 	Writes int                   // how often something was put on the disk
-	Dark   bool                  // while the node is down the whole machine is: nothing says so by ICMP
+	Dark   bool                  // while the node is down the machine is: no ICMP
 	Serve  func(p Packet) []byte // answers a packet to a local service, or nil
 	Unset  bool                  // its clock began in 1970 and nobody has set it
 

@@ -205,8 +205,10 @@ func sessions() []Frame {
 		with(session("offer", "Offer", SessionOffer, 32,
 			31+16+MaxNamesSize+MaxEndpointCert+MaxNetworkCert),
 			Offer{
-				patternID(), [8]byte(pattern(0xb0, 8)), 0x6a000000, 3, FamilyIPv4, [][]byte{[]byte("camera1")},
-				[]byte{10, 115, 0, 7}, pattern(0x10, 24), pattern(0x40, 12),
+				patternID(), [8]byte(pattern(0xb0, 8)), 0x6a000000, 3, FamilyIPv4,
+				[][]byte{[]byte("camera1")},
+				[]byte{10, 115, 0, 7},
+				pattern(0x10, 24), pattern(0x40, 12),
 			},
 			ParseOffer),
 		with(session("accept", "Accept", SessionAccept, 23,

@@ -188,7 +188,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"nat-probe": same(wire.NATProbe{
 			To: label, Number: math.MaxUint32, Delay: wire.MaxNATDelay, Place: id, Mac: mac,
 		}, wire.ParseNATProbe),
-		"period":             same(wire.Period{Flags: 255, Seconds: math.MaxUint16}, wire.ParsePeriod),
+		"period": same(
+			wire.Period{Flags: 255, Seconds: math.MaxUint16}, wire.ParsePeriod),
 		"kem-key":            same(half, wire.ParseKEMKey),
 		"session-kem-key":    same(half, wire.ParseKEMKey),
 		"kem-answer":         same(secret, wire.ParseKEMAnswer),

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,8 +66,8 @@ func (s *story) Fatalf(format string, args ...any) {
 func (s *story) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
 
 func (s *story) cleanUp() {
-	for i := len(s.cleanups) - 1; i >= 0; i-- {
-		s.cleanups[i]()
+	for _, f := range slices.Backward(s.cleanups) {
+		f()
 	}
 }
 

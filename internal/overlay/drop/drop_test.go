@@ -14,7 +14,7 @@ import (
 func TestEveryReasonHasItsOwnShortName(t *testing.T) {
 	shape := regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 	seen := map[string]bool{}
-	for r := drop.None; r < drop.Count; r++ {
+	for r := range drop.Reason(drop.Count) {
 		name := r.String()
 		if !shape.MatchString(name) || len(name) > 16 {
 			t.Errorf("reason %d is called %q: want short lower case words", r, name)

@@ -35,11 +35,13 @@ var headers = []struct {
 	{"UDP, congested, expedited", "ca 2e 05", flow.Compact{
 		Kind: flow.KindUDP, ECN: 3, DSCP: 46, Slot: 5,
 	}},
-	{"TCP, timestamps", "10 07 10 30 00000064 000000c8 01f6 0101080a0000000100000002",
+	{
+		"TCP, timestamps", "10 07 10 30 00000064 000000c8 01f6 0101080a0000000100000002",
 		flow.Compact{
 			Kind: flow.KindTCP, Slot: 7, Flags: flow.FlagACK, Seq: 100, Ack: 200, Window: 502,
 			OptLen: 12, Options: options(1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2),
-		}},
+		},
+	},
 	{"TCP with NS", "10 07 50 01 00000064 000000c8 01f6", flow.Compact{
 		Kind: flow.KindTCP, Slot: 7, Flags: flow.FlagACK | flow.FlagECE | flow.FlagNS,
 		Seq: 100, Ack: 200, Window: 502,

@@ -100,8 +100,10 @@ func TestOnlyASuperPacketHasSegments(t *testing.T) {
 		o          flow.Offload
 		size, want int
 	}{
-		{flow.Offload{GSOSize: 100}, 500, 500}, {super, 500, 100},
-		{super, 100, 100}, {super, 7, 7},
+		{flow.Offload{GSOSize: 100}, 500, 500},
+		{super, 500, 100},
+		{super, 100, 100},
+		{super, 7, 7},
 	} {
 		if got := tc.o.SegmentSize(tc.size); got != tc.want {
 			t.Errorf("%+v of %d bytes: %d, want %d", tc.o, tc.size, got, tc.want)
@@ -120,14 +122,21 @@ func TestARebuiltPacketLeavesItsChecksumToTheDevice(t *testing.T) {
 		{"one UDP packet", flow.Compact{Kind: flow.KindUDP}, 1, flow.Offload{
 			Flags: flow.NeedsChecksum, CsumStart: 20, CsumOffset: 6,
 		}},
-		{"one TCP packet with CWR",
-			flow.Compact{Kind: flow.KindFull, V6: true, Flags: flow.FlagCWR}, 1,
-			flow.Offload{Flags: flow.NeedsChecksum, CsumStart: 40, CsumOffset: 16}},
-		{"many with CWR", flow.Compact{Kind: flow.KindTCP, V6: true, Flags: flow.FlagCWR}, 3,
+		{
+			"one TCP packet with CWR",
+			flow.Compact{Kind: flow.KindFull, V6: true, Flags: flow.FlagCWR},
+			1,
+			flow.Offload{Flags: flow.NeedsChecksum, CsumStart: 40, CsumOffset: 16},
+		},
+		{
+			"many with CWR",
+			flow.Compact{Kind: flow.KindTCP, V6: true, Flags: flow.FlagCWR},
+			3,
 			flow.Offload{
 				Flags: flow.NeedsChecksum, GSOType: flow.GSOTCPv6 | flow.GSOECN, HdrLen: 60,
 				GSOSize: 100, CsumStart: 40, CsumOffset: 16,
-			}},
+			},
+		},
 		{"many UDP packets", flow.Compact{Kind: flow.KindUDP, V6: true}, 3, flow.Offload{
 			Flags: flow.NeedsChecksum, GSOType: flow.GSOUDP, HdrLen: 48, GSOSize: 100,
 			CsumStart: 40, CsumOffset: 6,

@@ -61,7 +61,7 @@ func (k packet) bytes() []byte {
 
 func (k packet) transport() []byte {
 	var t []byte
-	at := 0
+	var at int
 	switch k.proto {
 	case flow.ProtoUDP:
 		t = binary.BigEndian.AppendUint16(t, k.srcPort)

@@ -31,19 +31,24 @@ func TestPartsBecomeAWholeOrNothing(t *testing.T) {
 			{0, 1, 2, true, "c", ""}, {0, 1, 1, false, "bb", ""}, {0, 1, 0, false, "a", "abbc"},
 		},
 		"two at once": {
-			{0, 1, 0, false, "a", ""}, {0, 2, 1, true, "d", ""},
-			{0, 2, 0, false, "c", "cd"}, {0, 1, 1, true, "b", "ab"},
+			{0, 1, 0, false, "a", ""},
+			{0, 2, 1, true, "d", ""},
+			{0, 2, 0, false, "c", "cd"},
+			{0, 1, 1, true, "b", "ab"},
 		},
 		"just in time": {{0, 1, 0, false, "a", ""}, {time.Second, 1, 1, true, "b", "ab"}},
 		"too late": {
-			{0, 1, 0, false, "a", ""}, {time.Second + ms, 1, 1, true, "b", ""},
+			{0, 1, 0, false, "a", ""},
+			{time.Second + ms, 1, 1, true, "b", ""},
 			{time.Second + ms, 1, 0, false, "a", "ab"},
 		},
 		"repeated part begins anew": {
 			{0, 1, 0, false, "a", ""}, {0, 1, 0, false, "x", ""}, {0, 1, 1, true, "y", "xy"},
 		},
 		"second last part": {
-			{0, 1, 1, true, "b", ""}, {0, 1, 2, true, "c", ""}, {0, 1, 0, false, "a", ""},
+			{0, 1, 1, true, "b", ""},
+			{0, 1, 2, true, "c", ""},
+			{0, 1, 0, false, "a", ""},
 			{0, 1, 1, false, "b", "abc"},
 		},
 		"part behind the last": {

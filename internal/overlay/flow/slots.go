@@ -46,8 +46,8 @@ func (f Flow) key() uint64 {
 // matches reports whether a frame of this protocol and family may belong to f.
 func (f Flow) matches(proto uint8, v6 bool) bool { return f.Proto == proto && f.V6 == v6 }
 
-// FlowProto returns the Flow.Proto of packets of kind k, zero for a kind that has no flow.
-func FlowProto(k Kind) uint8 {
+// ProtoOf returns the Flow.Proto of packets of kind k, zero for a kind that has no flow.
+func ProtoOf(k Kind) uint8 {
 	switch k {
 	case KindUDP:
 		return ProtoUDP

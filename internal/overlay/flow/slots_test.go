@@ -174,7 +174,7 @@ func TestFlowsWithoutASlotAreBounded(t *testing.T) {
 func TestOnlyUDPAndTCPHaveFlows(t *testing.T) {
 	want := [8]uint8{flow.KindUDP: 17, flow.KindTCP: 6, flow.KindFull: 6}
 	for k, proto := range want {
-		if got := flow.FlowProto(flow.Kind(k)); got != proto {
+		if got := flow.ProtoOf(flow.Kind(k)); got != proto {
 			t.Errorf("kind %d: protocol %d, want %d", k, got, proto)
 		}
 	}

@@ -211,7 +211,8 @@ func (n *Node) answerHello1(now clock.Reading, from netip.AddrPort, b []byte, h 
 	}
 	answer := wire.Hello2{To: h.Label, Label: mine, Size: len(b), Noise: msg}.Append(nil)
 	x := &half{
-		from: from, prefix: prefixOf(from.Addr()), first: [32]byte(h.Noise), mine: mine, theirs: h.Label, hs: hs,
+		from: from, prefix: prefixOf(from.Addr()), first: [32]byte(h.Noise),
+		mine: mine, theirs: h.Label, hs: hs,
 		answer: answer, born: now.Up,
 	}
 	n.halves.byLabel[mine], n.halves.byFirst[x.first] = x, x

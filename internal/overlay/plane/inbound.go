@@ -260,7 +260,7 @@ func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
 		return flow.Ends{}, drop.TunnelDisabled
 	}
 	mark(&s.data, now)
-	proto := flow.FlowProto(c.Kind)
+	proto := flow.ProtoOf(c.Kind)
 	f := flow.Flow{Proto: proto, V6: c.V6, Target: c.Target, Port: c.Port}
 	switch {
 	case pol.Side == SideServer && c.Announce:

@@ -224,7 +224,8 @@ func TestALostSegmentSplitsTheSuperPacketAndHarmsNoOther(t *testing.T) {
 	r := newRig()
 	payload := bytes.Repeat([]byte("x"), 10*1000)
 	r.client.out.Reset()
-	r.client.out.Outbound(r.now, packet(tcp(false, flow.FlagACK), request(false, 80), payload, 1000))
+	p := packet(tcp(false, flow.FlagACK), request(false, 80), payload, 1000)
+	r.client.out.Outbound(r.now, p)
 	run := r.client.out.Runs[0]
 	frames := r.client.out.Buf[run.Off : run.Off+run.Len]
 	lossy := append(bytes.Clone(frames[:3*run.Seg]), frames[4*run.Seg:]...)
@@ -335,7 +336,7 @@ func TestReplayedForgedAndMisdirectedFramesDeliverNothing(t *testing.T) {
 			t.Fatalf("a frame with bit %d flipped was delivered", bit)
 		}
 	}
-	for n := range len(f) {
+	for n := range f {
 		if feed(relayAddr, f[:n]) != 0 {
 			t.Fatalf("a frame cut to %d bytes was delivered", n)
 		}

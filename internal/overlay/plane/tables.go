@@ -32,7 +32,8 @@ type Self struct{ V4, V6 netip.Addr }
 // (8 to 20 bits).
 func NewTables(indexBits uint8) *Tables {
 	rows := uint32(1) << indexBits
-	t := &Tables{mask: rows - 1, chunks: make([]atomic.Pointer[chunk], (rows+chunkRows-1)/chunkRows)}
+	chunks := (rows + chunkRows - 1) / chunkRows
+	t := &Tables{mask: rows - 1, chunks: make([]atomic.Pointer[chunk], chunks)}
 	t.peers.Store(&map[netip.Addr]*Peer{})
 	t.self.Store(&Self{})
 	return t

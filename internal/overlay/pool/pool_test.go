@@ -304,7 +304,8 @@ func (w *twin) settle(t *testing.T, now time.Duration, id ident.NodeID, l pool.L
 			continue
 		}
 		if len(w.held) < w.hosts || h.pins > 0 || now-h.touched < pool.HoldTime {
-			t.Fatalf("%v was taken from %x: pins %d, idle %v", l.V4, other[31], h.pins, now-h.touched)
+			t.Fatalf("%v was taken from %x: pins %d, idle %v",
+				l.V4, other[31], h.pins, now-h.touched)
 		}
 		delete(w.held, other)
 	}

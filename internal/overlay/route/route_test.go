@@ -227,9 +227,12 @@ func TestDijkstraUsesExtraEdgesWhenTheyAreCheaper(t *testing.T) {
 func TestAmongEqualPathsDijkstraTakesTheOneWithLowerKeys(t *testing.T) {
 	table := state.New(key(self), state.Limits{})
 	edges := []route.Edge{
-		{A: key(1), B: key(30), Cost: 2}, {A: key(30), B: key(50), Cost: 2},
-		{A: key(1), B: key(20), Cost: 3}, {A: key(20), B: key(50), Cost: 1},
-		{A: key(1), B: key(10), Cost: 1}, {A: key(10), B: key(50), Cost: 3},
+		{A: key(1), B: key(30), Cost: 2},
+		{A: key(30), B: key(50), Cost: 2},
+		{A: key(1), B: key(20), Cost: 3},
+		{A: key(20), B: key(50), Cost: 1},
+		{A: key(1), B: key(10), Cost: 1},
+		{A: key(10), B: key(50), Cost: 3},
 	}
 	for range 6 {
 		edges = append(edges[1:], edges[0])

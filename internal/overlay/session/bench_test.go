@@ -61,7 +61,8 @@ func BenchmarkOpen(b *testing.B) {
 					}
 					f := frames[n]
 					n++
-					if _, _, err := r.Open(dst, f.epoch, f.low, f.long, f.aad, f.sealed); err != nil {
+					_, _, err := r.Open(dst, f.epoch, f.low, f.long, f.aad, f.sealed)
+					if err != nil {
 						b.Fatal(err)
 					}
 				}

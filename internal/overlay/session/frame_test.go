@@ -293,8 +293,16 @@ func TestLongCountersGoOutWhereTheReceiverMayBeLost(t *testing.T) {
 		ctr  uint64
 		long bool
 	}{
-		{1, true}, {31, true}, {32, false}, {255, false}, {256, true}, {257, false},
-		{epochLen - 1, false}, {epochLen, true}, {epochLen + 31, true}, {epochLen + 32, false},
+		{1, true},
+		{31, true},
+		{32, false},
+		{255, false},
+		{256, true},
+		{257, false},
+		{epochLen - 1, false},
+		{epochLen, true},
+		{epochLen + 31, true},
+		{epochLen + 32, false},
 	} {
 		if s.Long(tc.ctr) != tc.long {
 			t.Errorf("Long(%d) = %v", tc.ctr, !tc.long)
@@ -414,7 +422,8 @@ func TestSuitesHaveNames(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	s, _ := pair(session.ChaCha)
 	for _, fr := range []frame{
-		next(s, ""), next(s, "x"), next(s, "a longer payload, beyond a block of the cipher ........."),
+		next(s, ""), next(s, "x"),
+		next(s, "a longer payload, beyond a block of the cipher ........."),
 	} {
 		f.Add(fr.epoch, fr.low, fr.long, fr.aad, fr.sealed, false)
 	}

@@ -155,7 +155,8 @@ func TestARecordThatCannotBeEncodedPanics(t *testing.T) {
 
 func TestTheLargestRecordHasTheStatedSize(t *testing.T) {
 	r := &state.Record{
-		Kind: state.Node, Key: secretOf(1).ID(), Seq: state.MaxSeq, Tags: make([][8]byte, state.MaxTags),
+		Kind: state.Node, Key: secretOf(1).ID(), Seq: state.MaxSeq,
+		Tags: make([][8]byte, state.MaxTags),
 	}
 	for i := range r.Tags {
 		r.Tags[i][0] = byte(i)

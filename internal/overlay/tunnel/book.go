@@ -54,7 +54,8 @@ func (b *Book) Add(t *Tunnel) error {
 		return fmt.Errorf("add tunnel %v: %w", t.ID, ErrExists)
 	}
 	if other, used := b.ByRemoteKey(t.RemoteKey); used {
-		return fmt.Errorf("add tunnel %v: %w: %v has the same remote key", t.ID, ErrExists, other.ID)
+		return fmt.Errorf("add tunnel %v: %w: %v has the same remote key",
+			t.ID, ErrExists, other.ID)
 	}
 	if len(b.list) >= MaxTunnels {
 		return fmt.Errorf("add tunnel %v: %w: there are %d", t.ID, ErrFull, len(b.list))

@@ -48,10 +48,12 @@ func TestABookFindsATunnelByEveryNameItHas(t *testing.T) {
 		}
 	}
 	for name, find := range map[string]func() (*tunnel.Tunnel, bool){
-		"id":         func() (*tunnel.Tunnel, bool) { return b.ByID(id(5)) },
-		"name":       func() (*tunnel.Tunnel, bool) { return b.ByName("camera2") },
-		"no name":    func() (*tunnel.Tunnel, bool) { return b.ByName("") },
-		"network":    func() (*tunnel.Tunnel, bool) { return b.ByNameIn(ident.NetworkHash{9}, "door") },
+		"id":      func() (*tunnel.Tunnel, bool) { return b.ByID(id(5)) },
+		"name":    func() (*tunnel.Tunnel, bool) { return b.ByName("camera2") },
+		"no name": func() (*tunnel.Tunnel, bool) { return b.ByName("") },
+		"network": func() (*tunnel.Tunnel, bool) {
+			return b.ByNameIn(ident.NetworkHash{9}, "door")
+		},
 		"remote key": func() (*tunnel.Tunnel, bool) { return b.ByRemoteKey(id(5)) },
 		"no key":     func() (*tunnel.Tunnel, bool) { return b.ByRemoteKey(ident.NodeID{}) },
 		"local key":  func() (*tunnel.Tunnel, bool) { return b.ByLocalKey(id(5)) },

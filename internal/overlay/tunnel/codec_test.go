@@ -169,14 +169,19 @@ func TestATunnelThatCannotBeStoredIsNamedAndPanics(t *testing.T) {
 		"side":        func(x *tunnel.Tunnel) { x.Side = 0 },
 		"remote node": func(x *tunnel.Tunnel) { x.RemoteNode = ident.NodeID{} },
 		"zone":        func(x *tunnel.Tunnel) { x.External = netip.MustParseAddr("fe80::1%eth0") },
-		"name":        func(x *tunnel.Tunnel) { x.Name = strings.Repeat("n", tunnel.MaxNameSize+1) },
-		"targets":     func(x *tunnel.Tunnel) { x.Targets = make([]ident.Target, ident.MaxTargets+1) },
+		"name": func(x *tunnel.Tunnel) {
+			x.Name = strings.Repeat("n", tunnel.MaxNameSize+1)
+		},
+		"targets": func(x *tunnel.Tunnel) {
+			x.Targets = make([]ident.Target, ident.MaxTargets+1)
+		},
 		"DNS names":   func(x *tunnel.Tunnel) { x.Names = make([]string, ident.MaxNames+1) },
 		"certificate": func(x *tunnel.Tunnel) { x.LocalCert = make([]byte, 321) },
 	} {
 		x := sample()
 		break1(x)
-		if err := x.Check(); !errors.Is(err, tunnel.ErrTunnel) || !strings.Contains(err.Error(), name) {
+		err := x.Check()
+		if !errors.Is(err, tunnel.ErrTunnel) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 		func() {

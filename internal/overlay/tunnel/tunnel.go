@@ -7,6 +7,7 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"staex/internal/ident"
 )
@@ -88,8 +89,8 @@ type State struct {
 }
 
 // Active reports whether packets may pass: both ends have accepted, neither has disabled or
-// deleted the tunnel, no key of it is revoked, and it has not expired. now is in Unix seconds; 0 means that no clock can be
-// trusted, and then nothing has expired.
+// deleted the tunnel, no key of it is revoked, and it has not expired. now is in Unix seconds; 0
+// means that no clock can be trusted, and then nothing has expired.
 func (t *Tunnel) Active(now uint32) bool {
 	return t.Local != nil && !t.RemoteKey.IsZero() &&
 		!t.DisabledHere && !t.DisabledThere && !t.Pending && !t.Deleted && !t.Revoked &&
@@ -114,16 +115,5 @@ func (t *Tunnel) TargetIndex(proto uint8, port uint16) (index uint8, ok bool) {
 
 // HasName reports whether the tunnel is called name: by its file or as a DNS name, in lower case.
 func (t *Tunnel) HasName(name string) bool {
-	if name == "" {
-		return false
-	}
-	if t.Name == name {
-		return true
-	}
-	for _, n := range t.Names {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return name != "" && (t.Name == name || slices.Contains(t.Names, name))
 }

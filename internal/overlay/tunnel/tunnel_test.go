@@ -24,8 +24,10 @@ func sample() *tunnel.Tunnel {
 		RemoteKey: keyOf(2), RemoteNode: keyOf(3), Network: ident.NetworkHash{1, 2, 3},
 		RemoteNetwork: ident.NetworkHash{4, 5, 6},
 		Name:          "front door",
-		Targets:       []ident.Target{{Proto: ident.ProtoTCP, Port: 80}, {Proto: ident.ProtoUDP, Port: 53}},
-		External:      netip.MustParseAddr("192.168.1.2"), Names: []string{"camera1", "door"},
+		Targets: []ident.Target{
+			{Proto: ident.ProtoTCP, Port: 80}, {Proto: ident.ProtoUDP, Port: 53},
+		},
+		External: netip.MustParseAddr("192.168.1.2"), Names: []string{"camera1", "door"},
 		Static: netip.MustParseAddr("2001:db8::7"), Expires: 2_000_000_000,
 		State: tunnel.State{DisabledThere: true, Auto: true},
 		Offer: [8]byte{8, 7, 6}, Seq: 42,
@@ -83,7 +85,11 @@ func TestATargetIsKnownByItsPlace(t *testing.T) {
 		index uint8
 		ok    bool
 	}{
-		{6, 80, 0, true}, {17, 53, 1, true}, {17, 80, 0, false}, {6, 53, 0, false}, {1, 0, 0, false},
+		{6, 80, 0, true},
+		{17, 53, 1, true},
+		{17, 80, 0, false},
+		{6, 53, 0, false},
+		{1, 0, 0, false},
 	} {
 		if index, ok := x.TargetIndex(c.proto, c.port); index != c.index || ok != c.ok {
 			t.Errorf("protocol %d port %d: %d, %v", c.proto, c.port, index, ok)
@@ -110,7 +116,8 @@ func TestPrintingATunnelShowsNoSecret(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q"} {
 		for _, value := range []any{x, *x} {
 			s := fmt.Sprintf(verb, value)
-			if strings.Contains(s, hex.EncodeToString(seed[:])) || strings.Contains(s, "1, 2, 0, 0, 0") ||
+			if strings.Contains(s, hex.EncodeToString(seed[:])) ||
+				strings.Contains(s, "1, 2, 0, 0, 0") ||
 				strings.Contains(s, "0x1, 0x2, 0x0, 0x0") || strings.Contains(s, "[1 2 0 0 0") {
 				t.Errorf("%s shows the private key: %s", verb, s)
 			}
