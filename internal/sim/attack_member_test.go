@@ -261,13 +261,14 @@ func TestWordsAboutOthersTunnelsAreNotBelieved(t *testing.T) {
 	w, p := attackedBy(t, 126, nil)
 	g, c := w.Host("gateway"), w.Host("technician")
 	made := meterOf(t, g)
+	key := made.RemoteKey
 	before := [2][drop.Count]uint64{g.allDrops(), c.allDrops()}
 	for _, h := range []*Host{g, c} {
 		s := p.talk(t, h.ID())
-		_, cert := p.endpoint(made.ID)
-		s.message(wire.SessionAccept, wire.Accept{
-			ID: made.Offer, Cert: cert, Node: p.who.Cert.Append(nil),
-		}.Append(nil))
+		end, cert := p.endpoint(made.ID)
+		a := wire.Accept{ID: made.Offer, Cert: cert, Node: p.who.Cert.Append(nil)}
+		a.Proof = session.HelloMAC(session.TunnelSecret(end, made.ID), []byte("accept"), a.ID[:])
+		s.message(wire.SessionAccept, a.Append(nil))
 		for state := range uint8(5) {
 			for _, id := range []ident.NodeID{made.ID, made.RemoteKey, h.ID()} {
 				sw := wire.Switch{ID: [8]byte{1}, Tunnel: id, State: state, Seq: 1 << 30}
@@ -287,7 +288,7 @@ func TestWordsAboutOthersTunnelsAreNotBelieved(t *testing.T) {
 	counted(t, g, before[0], drop.NoTunnel, 5)
 	counted(t, c, before[1], drop.NotAdmitted, 1)
 	counted(t, c, before[1], drop.NoTunnel, 5)
-	if x := meterOf(t, g); x.DisabledThere || x.RemoteNode != c.ID() {
+	if x := meterOf(t, g); x.DisabledThere || x.RemoteNode != c.ID() || x.RemoteKey != key {
 		t.Errorf("the server end is %+v", x.State)
 	}
 	if x := meterOf(t, c); x.DisabledThere || x.RemoteNode != g.ID() {

@@ -144,7 +144,9 @@ func redTest(out string) (string, error) {
 // attackTests makes a pattern of the names of all tests that attack or deny.
 func attackTests() (string, error) {
 	var names []string
-	for _, pattern := range []string{"attack*_test.go", "deny_test.go"} {
+	for _, pattern := range []string{
+		"attack*_test.go", "*_attack_test.go", "deny_test.go", "nudge_test.go", "revoke_test.go",
+	} {
 		files, err := filepath.Glob(filepath.Join("internal", "sim", pattern))
 		if err != nil {
 			return "", fmt.Errorf("find the attacks: %w", err)

@@ -12,7 +12,9 @@ const (
 )
 
 // mutants are the checks that keep somebody out, grouped by what they keep out.
-var mutants = slicesOf(strangers, links, records, paths, calls, agreements, frames, policies)
+var mutants = slicesOf(
+	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
+)
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
 	for _, g := range groups {
@@ -72,7 +74,7 @@ var links = []mutant{
 	},
 	{
 		"child-admitted", node + "admit.go",
-		"return p, cert, n.orTrusted(cert, n.admitted.verify(cert))",
+		"return p, cert, n.orTrusted(cert, n.proven(n.admitted, cert))",
 		"return p, cert, nil",
 	},
 	{
@@ -116,9 +118,29 @@ var links = []mutant{
 		"s.damp = 0",
 	},
 	{
-		"address-moves", node + "link.go",
-		"if now.Up >= l.movable {",
+		"address-unproven", fast + "link.go",
+		"if !l.unproven.Load() {",
 		"if true {",
+	},
+	{
+		"address-echo", node + "nudge.go",
+		"k.HasEcho && x != nil && k.Echo == x.sent && from == x.to",
+		"k.HasEcho && x != nil",
+	},
+	{
+		"nudge-mac", node + "nudge.go",
+		"case !session.CheckNudgeMAC(l.digest, u.MACInput(), u.MAC):",
+		"case false:",
+	},
+	{
+		"reset-token", node + "reset.go",
+		"if subtle.ConstantTimeCompare(l.up.token[:], r.Token[:]) != 1 {",
+		"if subtle.ConstantTimeCompare(nil, nil) != 1 {",
+	},
+	{
+		"ticket-mac", node + "ticket_parent.go",
+		"case !c.secret.CheckTicket(wire.TicketMACInput(b), t.Mac):",
+		"case false:",
 	},
 	{
 		"unknown-label-queue", node + "rows.go",
@@ -209,8 +231,8 @@ var paths = []mutant{
 	},
 	{
 		"path-charged-to-its-cause", node + "paths.go",
-		"Out: p.Back}, to, from)",
-		"Out: p.Back}, to, to)",
+		"n.newRow(now, back, to, from)",
+		"n.newRow(now, back, to, to)",
 	},
 	{
 		"path-answered-by-another", node + "paths.go",
@@ -335,6 +357,39 @@ var agreements = []mutant{
 	},
 }
 
+var revocations = []mutant{
+	{
+		"revoked-neighbour", node + "revoked.go",
+		"if n.isRevoked(c.Network, c.Key) {\n\t\treturn",
+		"if false {\n\t\treturn",
+	},
+	{
+		"revoked-link", node + "revoked.go",
+		"case n.isRevoked(l.network, l.peer):",
+		"case false:",
+	},
+	{
+		"revoked-tunnel", node + "revoked.go",
+		"if !t.Revoked && !n.tunnelRevoked(t) {",
+		"if !t.Revoked {",
+	},
+	{
+		"revoked-rows", node + "revoked.go",
+		"if theirs && r.Via != state.Self && n.isRevoked(r.Network, r.Key) {",
+		"if theirs && r.Via != state.Self && false {",
+	},
+	{
+		"revocation-signature", node + "news.go",
+		"case h.Verify() != nil:",
+		"case false:",
+	},
+	{
+		"expired-node", node + "moment.go",
+		"if !c.Expired(n.moment(c.Network)) {",
+		"if true {",
+	},
+}
+
 var frames = []mutant{
 	{
 		"replay-window", crypt + "window.go",
@@ -386,8 +441,13 @@ var policies = []mutant{
 	},
 	{
 		"admit-off", fast + "inbound.go",
-		"if pol == nil || !pol.On || peer.Session() != s {\n\t\treturn",
-		"if pol == nil {\n\t\treturn",
+		"if pol == nil || !pol.On || !peer.takes(s) {",
+		"if pol == nil || !peer.takes(s) {",
+	},
+	{
+		"echo-off", fast + "super.go",
+		"if pol == nil || !pol.On || !peer.takes(s) {",
+		"if pol == nil || !peer.takes(s) {",
 	},
 	{
 		"place-off", fast + "outbound.go",
@@ -413,7 +473,7 @@ var policies = []mutant{
 	{
 		"spoofed-source", fast + "outbound.go",
 		"if v.Src != local {",
-		"if false {",
+		"if !local.IsValid() {",
 	},
 	{
 		"checksum", fast + "outbound.go",
