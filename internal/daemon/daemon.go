@@ -32,6 +32,7 @@ import (
 
 	"staex/internal/conf"
 	"staex/internal/host/disk"
+	"staex/internal/host/memory"
 	"staex/internal/host/notify"
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
@@ -220,7 +221,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	_, err := d.reloadTunnels(ctx)
 	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
-	debug.FreeOSMemory() // what reading and checking the files took
+	d.log.problem("giving memory back", memory.GiveBack()) // what only the start needed
 	_ = notify.Ready()   // without a service manager there is nobody to tell
 
 	<-ctx.Done()

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package memory
+
+import "runtime/debug"
+
+// GiveBack returns free heap to the system.
+func GiveBack() error {
+	debug.FreeOSMemory()
+	return nil
+}
