@@ -222,7 +222,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
 	d.log.problem("giving memory back", memory.GiveBack()) // what only the start needed
-	_ = notify.Ready()   // without a service manager there is nobody to tell
+	_ = notify.Ready()                                     // without a service manager there is nobody to tell
 
 	<-ctx.Done()
 	_ = notify.Stopping() // as above
