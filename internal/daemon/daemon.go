@@ -221,8 +221,9 @@ func (d *daemon) serve(ctx context.Context) error {
 	_, err := d.reloadTunnels(ctx)
 	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
-	d.log.problem("giving memory back", memory.GiveBack()) // what only the start needed
-	_ = notify.Ready()                                     // without a service manager there is nobody to tell
+	// What only the start needed is given back.
+	d.log.problem("giving memory back", memory.GiveBack())
+	_ = notify.Ready() // without a service manager there is nobody to tell
 
 	<-ctx.Done()
 	_ = notify.Stopping() // as above
