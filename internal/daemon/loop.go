@@ -32,6 +32,7 @@ type loop struct {
 	refused map[ident.NodeID]string // why the other end refused which tunnel
 	gateway gateway
 	tunnels tunnelTrouble
+	rest    rest
 }
 
 // A call is something to do in the node's goroutine.
@@ -71,13 +72,16 @@ func (l *loop) run(ctx context.Context) error {
 		select {
 		case p := <-l.frames:
 			now = reading()
+			l.rest.worked = now.Up
 			l.take(now, p)
 		case b := <-l.packets:
 			now = reading()
+			l.rest.worked = now.Up
 			l.node.FromHost(now, b, &l.out)
 			l.perform(now)
 		case c := <-l.calls:
 			now = reading()
+			l.rest.worked = now.Up
 			c.do(now, &l.out)
 			l.perform(now)
 			close(c.done)
@@ -85,6 +89,7 @@ func (l *loop) run(ctx context.Context) error {
 			armed, now = -1, reading()
 			l.node.Expire(now, &l.out)
 			l.perform(now)
+			l.d.log.problem("giving memory back", l.rest.look(now.Up))
 		case <-ctx.Done():
 			l.leave()
 			return nil

@@ -108,8 +108,11 @@ func TestAnIdleDaemonFitsTenMebibytes(t *testing.T) {
 	n.opens("http://camera1/", world.Marker1, 10*time.Second)
 	const limit = 10 << 20
 	for _, name := range []string{"public", "gateway", "technician"} {
-		if rss := n.run[name].Resident(); rss == 0 || rss > limit {
-			t.Errorf("mccd of %s holds %d bytes, want at most %d", name, rss, limit)
-		}
+		p := n.run[name]
+		n.w.Until("the idle mccd of "+name+" fits", time.Minute, func() bool {
+			rss := p.Resident()
+			return rss != 0 && rss <= limit
+		})
+		t.Logf("mccd of %s holds %d bytes", name, p.Resident())
 	}
 }
