@@ -207,6 +207,41 @@ func TestAQuestionAboutTheNATPlayedBackOrForgedBringsNothing(t *testing.T) {
 	undisturbedBehindNAT(t, w, root, leaf)
 }
 
+func TestALateAnswerThatTheNATDroppedProvesNothingLater(t *testing.T) {
+	w, root, leaf, _ := metered(109, 50*time.Second)
+	x := newThief(w)
+	var dropped []byte // the late answer that the thief caught before the NAT dropped it
+	caught := func() bool {
+		for _, c := range x.frames[wire.TypeNATProbe] {
+			p, _ := wire.ParseNATProbe(c.b)
+			if c.host == root && p.Delay == 60 {
+				dropped = c.b
+			}
+		}
+		return dropped != nil
+	}
+	if !w.Until(5*time.Minute, caught) {
+		t.Fatal("there was no late answer")
+	}
+	old, _ := wire.ParseNATProbe(dropped)
+	again := func() bool {
+		p, _ := wire.ParseNATProbe(x.last(wire.TypeNATProbe).b)
+		return p.Number > old.Number && p.Delay == 0
+	}
+	if !w.Until(time.Minute, again) {
+		t.Fatal("the leaf does not ask again")
+	}
+	w.Run(time.Second)
+	counts(t, leaf, drop.Replay, 1, func() { x.send(x.target, second(leaf.Addr), dropped) })
+	w.Run(2 * time.Second)
+	for _, c := range x.frames[wire.TypeNATProbe] {
+		if p, _ := wire.ParseNATProbe(c.b); c.host == leaf && p.Delay > 60 {
+			t.Errorf("the leaf believed it and asks for %d s", p.Delay)
+		}
+	}
+	undisturbedBehindNAT(t, w, root, leaf)
+}
+
 func undisturbedBehindNAT(t *testing.T, w *World, root, leaf *Host) {
 	t.Helper()
 	if root.Node.Links() != 1 || parentUps(leaf) != 1 {

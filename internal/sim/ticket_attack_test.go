@@ -146,6 +146,65 @@ func TestATicketPlayedBackToARestartedParentBringsNobodyBack(t *testing.T) {
 	sound(t, x.w)
 }
 
+func TestAForgedAnswerToATicketIsNotBelieved(t *testing.T) {
+	x, root, leaf := calm(t, 92)
+	old := x.last(wire.TypeTicketAnswer).b
+	x.w.attack.held = func(h *Host, _, _ netip.AddrPort, b []byte) bool {
+		return h == root && wire.PeekType(b) == wire.TypeTicketAnswer // the thief is faster
+	}
+	leaf.Kill()
+	leaf.Start()
+	x.w.Run(100 * time.Millisecond)
+	ticket, err := wire.ParseTicket(x.last(wire.TypeTicket).b)
+	must(err)
+	played, err := wire.ParseTicketAnswer(old)
+	must(err)
+	played.To = ticket.Label // an answer to an earlier ticket, made to fit this one
+	forged := wire.TicketAnswer{To: ticket.Label, Label: 9, Size: 1200}
+	counts(t, leaf, drop.BadMac, 2, func() {
+		x.send(x.target, leaf.Addr, played.Append(nil))
+		x.send(x.target, leaf.Addr, forged.Append(nil))
+	})
+	if leaf.Node.Links() != 0 {
+		t.Error("the leaf took up a link with the thief")
+	}
+	x.w.Run(2 * time.Second) // the handshake follows, which the thief let pass
+	if _, _, ok := leaf.Node.Parent(); !ok || x.handshakes() != 1 {
+		t.Errorf("attached %v, %d handshakes", ok, x.handshakes())
+	}
+	sound(t, x.w)
+}
+
+func TestResetsInARowMakeAChildAskSeldomWhenNobodyAnswers(t *testing.T) {
+	x, root, leaf := calm(t, 93)
+	r := wire.Reset{}
+	for _, f := range x.frames[wire.TypeLink] {
+		if f.host == leaf {
+			r.Label, _ = wire.PeekLabel(f.b)
+		}
+	}
+	jar, err := session.OpenTicketJar(root.Disk["ticket-keys"], 0, nil)
+	must(err)
+	r.Token = jar.Token(uint32(r.Label)) // it leaked
+	x.w.attack.held = func(h *Host, _, _ netip.AddrPort, b []byte) bool {
+		typ := wire.PeekType(b)
+		return h == leaf && (typ == wire.TypeTicket || typ == wire.TypeHello1)
+	}
+	before := x.count(wire.TypeTicket)
+	for range 600 {
+		x.send(x.target, leaf.Addr, r.Append(nil))
+	}
+	if n := x.count(wire.TypeTicket) - before; n < 4 || n > 7 {
+		t.Errorf("%d tickets in a minute", n)
+	}
+	x.w.attack.held = nil
+	x.w.Run(time.Minute)
+	undisturbed(t, x, root, leaf, parentUps(leaf))
+	if n := parentUps(leaf); n > 2 {
+		t.Errorf("the link went down: attached %d times", n)
+	}
+}
+
 func TestATicketWithoutItsSecretIsWorthNothing(t *testing.T) {
 	x, root, leaf := calm(t, 83)
 	ups := parentUps(leaf)

@@ -14,6 +14,7 @@ const (
 // mutants are the checks that keep somebody out, grouped by what they keep out.
 var mutants = slicesOf(
 	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
+	tickets,
 )
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
