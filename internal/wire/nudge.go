@@ -33,7 +33,7 @@ const MaxNudge = 1<<48 - 1
 //	10      8     MAC under the link key, over bytes 1 to 9
 type Nudge struct {
 	To     Label   // control label of the receiver
-	Number uint64  // 48 bits, rises with each nudge on one link
+	Number uint64  // 48 bits, rises with each nudge on one link and cannot be guessed
 	MAC    [8]byte // under the chain key of the link
 }
 

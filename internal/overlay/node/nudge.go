@@ -3,6 +3,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 
@@ -47,7 +48,7 @@ func (n *Node) wrongSource(now clock.Reading, x plane.Notice, out *Effects) {
 // nudge asks a neighbour to show that it lives at an address.
 func (n *Node) nudge(now clock.Reading, l *link, to netip.AddrPort, out *Effects) {
 	x := l.nudged()
-	x.sent++
+	x.sent = n.nudgeAfter(x.sent)
 	x.to, x.at = to, now.Up
 	u := wire.Nudge{To: l.theirs, Number: x.sent}
 	u.MAC = session.NudgeMAC(l.digest, u.MACInput())
@@ -55,6 +56,15 @@ func (n *Node) nudge(now clock.Reading, l *link, to netip.AddrPort, out *Effects
 	if to != l.live.Addr() || n.mayGo(l, b) {
 		out.send(to, b)
 	}
+}
+
+// nudgeAfter is a higher number than the last one, and one that cannot be guessed: a neighbour has
+// the link's keys, so the number alone shows that a nudge arrived where it was sent.
+func (n *Node) nudgeAfter(last uint64) uint64 {
+	const guessBits = 24 // half of the number; the other half counts 16 million nudges on one link
+	var b [4]byte
+	n.random(b[:])
+	return (last>>guessBits+1)<<guessBits | uint64(binary.BigEndian.Uint32(b[:]))>>(32-guessBits)
 }
 
 // fromNudge answers a neighbour that does not know where we live now.
