@@ -95,8 +95,9 @@ func (c *cast) makeTunnel() {
 func (c *cast) openPage() {
 	c.s.chapter("The technician opens the camera's page by name.")
 	relay, lan := c.public.Capture("eth0"), c.camera.Capture("eth0")
+	page := c.page() // sets up the tunnel's session, too
 	before := c.links()
-	page := c.page()
+	c.page()
 	after := c.links()
 	c.s.say("technician$ curl http://camera1/")
 	c.s.say("    %s", strings.TrimSpace(page))
@@ -110,7 +111,7 @@ func (c *cast) openPage() {
 		c.s.Fatalf("the capture shows something else than it must")
 	}
 	for i, name := range linkNames {
-		c.s.say("Bytes on the link of %-11s %6d for this page", name+":", after[i]-before[i])
+		c.s.say("Bytes on the link of %-11s %6d for one more page", name+":", after[i]-before[i])
 	}
 }
 
