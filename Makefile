@@ -8,7 +8,7 @@ LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean
+.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean sim mutants
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ race: ## the tests of rooms with goroutines or locks, under the race detector
 
 netns: ## only the tests that need network namespaces
 	@scripts/test netns
+
+sim: ## play a scenario of the simulator (NAME=line SEED=1; NAME=-list names them)
+	@$(GO) run ./internal/sim/cmd/staex-sim -seed $(or $(SEED),1) $(or $(NAME),-list)
+
+mutants: ## take each security check away and show which test goes red (ARGS=regexp; long)
+	@scripts/mutants $(ARGS)
 
 cross: ## build for every router and server we ship to
 	@scripts/cross
