@@ -35,6 +35,11 @@ var neutralPoint = [32]byte{1}
 // pub must be the canonical encoding of a point of prime order, the signature's scalar reduced and
 // its point canonical and not neutral. So every verifier, with or without cofactor, agrees.
 func Verify(pub [KeySize]byte, d Domain, msg []byte, sig Signature) bool {
+	return verify(pub, signedBytes(d, msg), sig)
+}
+
+// verify is Verify of bytes that name their domain already.
+func verify(pub [KeySize]byte, signed []byte, sig Signature) bool {
 	if [32]byte(sig[:32]) == neutralPoint {
 		return false // its nonce was zero: the signature gives the private key away
 	}
@@ -43,7 +48,7 @@ func Verify(pub [KeySize]byte, d Domain, msg []byte, sig Signature) bool {
 	}
 	// The standard library refuses scalars that are not reduced and compares the encoding of the
 	// point it computes, which is canonical and, as pub is, in the prime subgroup.
-	return ed25519.Verify(pub[:], signedBytes(d, msg), sig[:])
+	return ed25519.Verify(pub[:], signed, sig[:])
 }
 
 // signedBytes is what Ed25519 signs: the domain, a zero byte, the message.
