@@ -263,9 +263,24 @@ func fuzzCert[C cert](f *testing.F, decode func([]byte) (C, error)) {
 	f.Helper()
 	for _, s := range samples(f) {
 		encoded := s.cert.Append(nil)
-		f.Add(encoded)
-		f.Add(encoded[:len(encoded)-1])
 		f.Add(append(encoded, 0))
+		for i := range encoded {
+			f.Add(encoded[:i])
+			for _, bit := range []byte{1, 0x80} {
+				changed := bytes.Clone(encoded)
+				changed[i] ^= bit
+				f.Add(changed)
+			}
+		}
+		f.Add(encoded)
+	}
+	for _, static := range []netip.Addr{{}, netip.MustParseAddr("10.1.2.3")} {
+		c := server(f)
+		c.Static = static
+		f.Add(c.Append(nil))
+	}
+	for _, spelling := range respelled(f) {
+		f.Add(spelling)
 	}
 	f.Add([]byte{})
 	f.Add([]byte{2, 1})

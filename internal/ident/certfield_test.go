@@ -13,7 +13,10 @@ import (
 	"staex/internal/ident"
 )
 
-func TestNetworkCertificateRefusesOtherSpellings(t *testing.T) {
+// respelled are network certificates that say in other bytes what has one spelling, or that
+// nobody may say.
+func respelled(t testing.TB) map[string][]byte {
+	t.Helper()
 	self, full := selfMade(t).Append(nil), certified(t).Append(nil)
 	key := self[3:35]
 	insert := func(b []byte, flags byte, at int, field []byte) []byte {
@@ -29,7 +32,7 @@ func TestNetworkCertificateRefusesOtherSpellings(t *testing.T) {
 		return out
 	}
 	noPoint := append([]byte{2}, make([]byte, 31)...)
-	tests := map[string][]byte{
+	return map[string][]byte{
 		"an unknown flag":                   insert(self, 4, 35, nil),
 		"the authority of a self-signed":    insert(self, 1, 35, key),
 		"a zero successor":                  insert(self, 2, 35, make([]byte, 32)),
@@ -46,7 +49,10 @@ func TestNetworkCertificateRefusesOtherSpellings(t *testing.T) {
 		"an end before the beginning":       replace("\x00\x00\x00\x01", "\xff\xff\xff\xff"),
 		"more than any network certificate": append(self, make([]byte, 400)...),
 	}
-	for name, b := range tests {
+}
+
+func TestNetworkCertificateRefusesOtherSpellings(t *testing.T) {
+	for name, b := range respelled(t) {
 		_, err := ident.DecodeNetworkCert(b)
 		if !errors.Is(err, ident.ErrCert) && !errors.Is(err, ident.ErrSize) {
 			t.Errorf("%s: %v", name, err)

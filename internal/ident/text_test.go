@@ -196,6 +196,7 @@ func FuzzDecodeText(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	f.Add(bytes.Repeat([]byte("A"), ident.MaxTextSize+1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		raw, err := ident.DecodeText(b)
 		if err != nil {
@@ -216,6 +217,7 @@ func FuzzDecodeSecretText(f *testing.F) {
 	for _, s := range []string{
 		line, line + ":", strings.Replace(line, "v1", "v2", 1), "staex-key-v1:argon2id:8:1:1:AA==:",
 		strings.Replace(line, ":8:", ":0:", 1), strings.Replace(line, "argon2id", "x", 1),
+		line[:strings.LastIndex(line, ":")+1] + "AAAA", line[:strings.LastIndex(line, ":")+1] + "!",
 		"AAAA", "",
 	} {
 		f.Add([]byte(s))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"staex/internal/ident"
 	"staex/internal/wire"
 )
 
@@ -24,6 +25,9 @@ func fuzzType(f *testing.F, name string) {
 			f.Add(seed)
 		}
 	}
+	if name == "Differ" {
+		f.Add(crowded())
+	}
 	if frame.Recode == nil {
 		f.Fatalf("no frame has the type %s", name)
 	}
@@ -39,6 +43,26 @@ func fuzzType(f *testing.F, name string) {
 			t.Errorf("encodes to % x", got)
 		}
 	})
+}
+
+// crowded lists one key more than a Differ may, though no part lists too many.
+func crowded() []byte {
+	const full = wire.MaxHave / wire.MaxListed
+	var d wire.Differ
+	for part := range uint8(full) {
+		p := wire.PartDiff{Part: part}
+		for i := range byte(wire.MaxListed) {
+			p.Have = append(p.Have, wire.Have{Key: ident.NodeID{part << 4, i}})
+		}
+		d.Parts = append(d.Parts, p)
+	}
+	b := d.Append(nil)
+	one := wire.Differ{Parts: []wire.PartDiff{
+		{Part: full, Have: []wire.Have{{Key: ident.NodeID{full << 4}}}},
+	}}
+	const head = 3 // an empty span and the mask of parts
+	b[head-1] |= 1 << full
+	return append(b, one.Append(nil)[head:]...)
 }
 
 // seeds returns the inputs made of one sample. Long samples are not varied beyond their

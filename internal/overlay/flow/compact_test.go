@@ -166,7 +166,10 @@ func TestWhatIsNoPacketHasNoHeaders(t *testing.T) {
 // Each value has one encoding, so decoding and appending gives the same bytes back.
 func FuzzCompactDecode(f *testing.F) {
 	for _, tc := range headers {
-		f.Add(unhex(f, tc.hex))
+		b := unhex(f, tc.hex)
+		for n := range len(b) + 1 {
+			f.Add(b[:n])
+		}
 	}
 	for _, tc := range malformed {
 		f.Add(unhex(f, tc.hex))

@@ -302,6 +302,7 @@ func FuzzFragments(f *testing.F) {
 		two := cut(long(v6, 1, 1300).bytes(), 1, 1280)
 		f.Add(two[0], two[1], uint16(1))
 		f.Add(two[1], two[0], uint16(2000))
+		f.Add(two[0][:len(two[0])-1], two[1], uint16(0))
 	}
 	f.Add([]byte{}, []byte{0x45}, uint16(0))
 	f.Fuzz(func(t *testing.T, a, b []byte, ms uint16) {

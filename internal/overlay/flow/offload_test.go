@@ -151,6 +151,7 @@ func TestARebuiltPacketLeavesItsChecksumToTheDevice(t *testing.T) {
 func FuzzParseOffload(f *testing.F) {
 	for _, tc := range offloads {
 		f.Add(unhex(f, tc.hex))
+		f.Add(unhex(f, tc.hex)[:flow.OffloadSize-1])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, r := flow.ParseOffload(b)

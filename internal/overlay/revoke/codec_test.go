@@ -244,7 +244,7 @@ func fuzz(f *testing.F, names ...string) {
 		b := all[name]
 		f.Add(b)
 		f.Add(append(bytes.Clone(b), 0))
-		for _, at := range []int{0, 1, 2, 33, 36, 40, 41, 43, 78, 79, len(b) - 1, len(b) - 70} {
+		for _, at := range []int{0, 1, 2, 33, 34, 36, 40, 41, 43, 78, 79, len(b) - 1, len(b) - 70} {
 			if at < 0 || at >= len(b) {
 				continue
 			}
@@ -254,6 +254,13 @@ func fuzz(f *testing.F, names ...string) {
 			f.Add(changed)
 		}
 	}
+	// The last two keys of a set change places.
+	const entry = revoke.PrintSize + 4 + 1
+	set := bytes.Clone(all["set"])
+	last, before := set[len(set)-entry:], bytes.Clone(set[len(set)-2*entry:len(set)-entry])
+	copy(set[len(set)-2*entry:], last)
+	copy(last, before)
+	f.Add(set)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := recode(names[0], b)
 		switch {

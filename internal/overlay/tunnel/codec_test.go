@@ -198,6 +198,7 @@ func TestATunnelThatCannotBeStoredIsNamedAndPanics(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, x := range []*tunnel.Tunnel{sample(), bare(), widest()} {
 		f.Add(x.Append(nil))
+		f.Add(append(x.Append(nil), 0))
 	}
 	for _, b := range badTunnels() {
 		f.Add(b)
