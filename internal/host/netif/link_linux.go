@@ -21,6 +21,10 @@ type Link struct {
 	name string
 	link netlink.Link
 
+	// What Up was asked for, so that Mend can ask again.
+	mtu                   int
+	wantAddrs, wantRoutes []netip.Prefix
+
 	mu      sync.Mutex     // guards what follows
 	wasUp   bool           // the device was up before us
 	addrs   []netip.Prefix // added by us, in order
@@ -37,7 +41,10 @@ func Up(name string, mtu int, addrs, routes []netip.Prefix) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netif: find device %s: %w", name, err)
 	}
-	l := &Link{name: name, link: link, wasUp: link.Attrs().Flags&net.FlagUp != 0}
+	l := &Link{
+		name: name, link: link, wasUp: link.Attrs().Flags&net.FlagUp != 0,
+		mtu: mtu, wantAddrs: slices.Clone(addrs), wantRoutes: slices.Clone(routes),
+	}
 	if err := l.up(mtu, addrs, routes); err != nil {
 		return nil, errors.Join(err, l.Down())
 	}
@@ -50,10 +57,7 @@ func (l *Link) up(mtu int, addrs, routes []netip.Prefix) error {
 			return fmt.Errorf("netif: set MTU of %s to %d: %w", l.name, mtu, err)
 		}
 	}
-	// Old kernels lack one or both; super-packets are then a little larger than one send.
-	_ = netlink.LinkSetGSOMaxSize(l.link, GSOMaxSize)
-	_ = netlink.LinkSetGSOIPv4MaxSize(l.link, GSOMaxSize)
-	l.silence()
+	l.prepare()
 	if err := netlink.LinkSetUp(l.link); err != nil {
 		return fmt.Errorf("netif: bring up %s: %w", l.name, err)
 	}
@@ -68,6 +72,14 @@ func (l *Link) up(mtu int, addrs, routes []netip.Prefix) error {
 		}
 	}
 	return nil
+}
+
+// prepare makes settings that have to stand before the device comes up.
+func (l *Link) prepare() {
+	// Old kernels lack one or both; super-packets are then a little larger than one send.
+	_ = netlink.LinkSetGSOMaxSize(l.link, GSOMaxSize)
+	_ = netlink.LinkSetGSOIPv4MaxSize(l.link, GSOMaxSize)
+	l.silence()
 }
 
 // silence turns off what would make the kernel speak on the device unasked: link-local addresses,
@@ -200,7 +212,24 @@ func (l *Link) Down() error {
 		errs = append(errs, s.restore())
 	}
 	l.sysctls = nil
+	if !l.wasUp {
+		l.hush()
+	}
 	return errors.Join(errs...)
+}
+
+// hush removes the link-local addresses that the kernel invents when addr_gen_mode is put back,
+// although the device is down and has lost all others.
+func (l *Link) hush() {
+	addrs, err := netlink.AddrList(l.link, netlink.FAMILY_V6)
+	if err != nil {
+		return // it is gone
+	}
+	for _, a := range addrs {
+		if a.IP.IsLinkLocalUnicast() {
+			_ = netlink.AddrDel(l.link, &a) // as above
+		}
+	}
 }
 
 // gone tells errors about things that no longer exist.
@@ -231,11 +260,16 @@ func Routes() ([]Route, error) {
 		if err != nil {
 			return nil, fmt.Errorf("netif: list routes: %w", err)
 		}
-		for i := range all {
-			routes = appendRoute(routes, &all[i], family, names)
-		}
+		routes = appendRoutes(routes, all, family, names)
 	}
 	return routes, nil
+}
+
+func appendRoutes(routes []Route, all []netlink.Route, family int, names map[int]string) []Route {
+	for i := range all {
+		routes = appendRoute(routes, &all[i], family, names)
+	}
+	return routes
 }
 
 func appendRoute(routes []Route, r *netlink.Route, family int, names map[int]string) []Route {

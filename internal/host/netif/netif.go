@@ -23,6 +23,9 @@ var ErrUnsupported = errors.New("netif: this system is not supported yet")
 var ErrNoForwarding = errors.New("netif: this kernel cannot forward IPv6 for one device only; " +
 	"set net.ipv6.conf.all.forwarding=1 if the whole machine may be a router")
 
+// ErrNoDevice is returned when there is no device of the name.
+var ErrNoDevice = errors.New("netif: no such device")
+
 // Route is one entry of the host's routing tables.
 type Route struct {
 	Prefix netip.Prefix // destination; the default route has zero bits

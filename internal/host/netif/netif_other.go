@@ -4,7 +4,10 @@
 
 package netif
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Link is a device this process brought up. None can be brought up on this system yet.
 type Link struct{}
@@ -29,6 +32,24 @@ func (*Link) DelRoute(netip.Prefix) error { return ErrUnsupported }
 
 // Down does nothing.
 func (*Link) Down() error { return nil }
+
+// Mend returns [ErrUnsupported].
+func (*Link) Mend() ([]string, error) { return nil, ErrUnsupported }
+
+// Watch would hear when somebody changes a device.
+type Watch struct{}
+
+// NewWatch returns [ErrUnsupported].
+func NewWatch(string) (*Watch, error) { return nil, ErrUnsupported }
+
+// Follow returns [ErrUnsupported].
+func (*Watch) Follow(string) error { return ErrUnsupported }
+
+// Wait returns [ErrUnsupported].
+func (*Watch) Wait(time.Duration) (bool, error) { return false, ErrUnsupported }
+
+// Close does nothing.
+func (*Watch) Close() error { return nil }
 
 // Routes returns [ErrUnsupported].
 func Routes() ([]Route, error) { return nil, ErrUnsupported }

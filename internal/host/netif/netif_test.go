@@ -37,11 +37,15 @@ func device(t *testing.T, name string, test func()) {
 
 func addDummy(t *testing.T, name string) {
 	t.Helper()
-	link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: name}}
-	if err := netlink.LinkAdd(link); err != nil {
-		if errors.Is(err, syscall.EOPNOTSUPP) {
-			t.Skip("this kernel has no dummy devices; type: modprobe dummy")
-		}
+	attrs := netlink.LinkAttrs{Name: name}
+	err := netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs})
+	if errors.Is(err, syscall.EOPNOTSUPP) {
+		err = netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TUN})
+	}
+	if errors.Is(err, syscall.EOPNOTSUPP) {
+		t.Skip("this kernel has no dummy devices; type: modprobe dummy")
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
