@@ -132,6 +132,17 @@ func (d *Device) Close() error {
 	return nil
 }
 
+// Gone tells whether somebody deleted the device under its descriptor. Every call but Close fails
+// from then on, and only another Open helps.
+func (d *Device) Gone() bool {
+	gone := false
+	err := d.raw.Control(func(fd uintptr) {
+		req, err := unix.NewIfreq(d.name)
+		gone = err == nil && errors.Is(unix.IoctlIfreq(int(fd), unix.TUNGETIFF, req), unix.EBADFD)
+	})
+	return err == nil && gone
+}
+
 // Read waits for a packet from the host and puts its offload header and the packet into b, which
 // should have MaxPacket bytes; what does not fit is lost. It allocates nothing.
 func (d *Device) Read(b []byte) (int, error) {

@@ -19,6 +19,9 @@ func (*Device) Offloads() Offloads { return Offloads{} }
 // Close does nothing.
 func (*Device) Close() error { return nil }
 
+// Gone returns false.
+func (*Device) Gone() bool { return false }
+
 // Read returns [ErrUnsupported].
 func (*Device) Read([]byte) (int, error) { return 0, ErrUnsupported }
 

@@ -196,3 +196,51 @@ func TestTheFastPathDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for a write and a read", allocs)
 	}
 }
+
+func TestADeletedDeviceEndsAWaitingReadAndIsGone(t *testing.T) {
+	ns := hosttest.NewNamespace(t)
+	var dev *tun.Device
+	var link netlink.Link
+	ns.Do(t, func() {
+		var err error
+		if dev, err = tun.Open("staex0", 0); err == nil {
+			link, err = netlink.LinkByName("staex0")
+		}
+		if err = errors.Join(err, netlink.LinkSetUp(link)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if dev.Gone() {
+		t.Error("the device is gone before anybody touched it")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		buf := make([]byte, tun.MaxPacket)
+		for {
+			if _, err := dev.Read(buf); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	ns.Do(t, func() {
+		if err := netlink.LinkDel(link); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := <-ended; errors.Is(err, os.ErrClosed) {
+		t.Errorf("the read ended with %v", err)
+	}
+	if !dev.Gone() {
+		t.Error("the deleted device is not gone")
+	}
+	if err := dev.Write(make([]byte, tun.HeaderSize+20)); err == nil {
+		t.Error("the deleted device takes packets")
+	}
+	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
+	if dev.Gone() {
+		t.Error("a closed device is told to be deleted")
+	}
+}
