@@ -9,6 +9,7 @@
 //	device    packets from the host            -> plane.Worker -> sockets, node   device_reader.go
 //	socket    datagrams, one for each family   -> plane.Worker -> device, node    socket_reader.go
 //	node      the only caller of node.Node, and of everything its effects ask     loop.go
+//	keeper    what others change of the device -> back as it was                  device_keeper.go
 //	parents   host names of parents            -> node                            parents.go
 //	watch     the tunnels directory            -> node                            watch_linux.go
 //	control   the control socket               -> node                            control.go
@@ -214,6 +215,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.start("node", func() error { return d.loop.run(ctx) })
 	d.startReaders()
 	d.startDoors()
+	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })
 	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
 	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
 	d.crew.start("reload", func() error { return d.followReloads(ctx) })

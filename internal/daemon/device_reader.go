@@ -3,9 +3,6 @@
 package daemon
 
 import (
-	"errors"
-	"os"
-
 	"staex/internal/host/tun"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/plane"
@@ -16,16 +13,17 @@ import (
 const maxDrain = 64
 
 // readDevice is the goroutine of the device: packets of the host through the tables to the
-// sockets. What has no session yet goes to the node. It ends when the device is closed.
+// sockets. What has no session yet goes to the node. It ends when the daemon closes the device.
 func (d *daemon) readDevice(w *plane.Worker) error {
 	buf := make([]byte, tun.MaxPacket)
+	dev := d.host.device.current()
 	for {
-		n, err := d.host.device.Read(buf)
-		if errors.Is(err, os.ErrClosed) {
-			return nil
-		}
+		n, err := dev.Read(buf)
 		if err != nil {
-			return err
+			if dev, err = d.host.device.after(dev, err); dev == nil {
+				return err
+			}
+			continue
 		}
 		now := up()
 		w.Reset()
@@ -37,7 +35,7 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 			if i >= maxDrain || !w.Room() {
 				break
 			}
-			if n, err = d.host.device.ReadNow(buf); err != nil {
+			if n, err = dev.ReadNow(buf); err != nil {
 				break // the next Read says the same and tells what to do
 			}
 		}

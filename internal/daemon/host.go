@@ -19,8 +19,10 @@ import (
 // host is what the daemon holds of the machine.
 type host struct {
 	sockets sockets
-	device  *tun.Device
-	filter  *nft.NAT // nil where the kernel has none
+	device  device
+	link    *netif.Link  // addresses and routes of the device
+	watch   *netif.Watch // nil where the system cannot tell that somebody changes the device
+	filter  *nft.NAT     // nil where the kernel has none
 	forward netif.Forwarding
 	lacks   []string       // what this machine cannot do, in sentences
 	statics []netip.Prefix // the range of static addresses, where the machine leaves it to us
@@ -127,8 +129,11 @@ func (d *daemon) openDevice() error {
 	device, err := tun.Open(dev.Name, dev.MTU)
 	switch {
 	case err == nil:
-		d.host.device = device
-		d.later(func() error { _ = device.Close(); return nil }) // usually closed already
+		d.host.device.put(device)
+		d.later(func() error { _ = d.host.device.Close(); return nil }) // usually closed already
+		d.host.watch, err = netif.NewWatch(device.Name())
+		d.log.problem("watching the device", err)
+		d.host.device.kept = err == nil
 		return nil
 	case denied(err):
 		return failf(ExitPermission, "no permission to make the device %s", dev.Name).
@@ -207,6 +212,7 @@ func (d *daemon) configureDevice() error {
 	}
 	switch {
 	case err == nil:
+		d.host.link = link
 		d.later(link.Down)
 		return nil
 	case denied(err):
