@@ -71,6 +71,7 @@ type plan struct {
 	guards    []Guard
 	confined  []Confined
 	known     []string // TUN devices named by an earlier plan
+	tracked   bool     // connections to targets may stand
 }
 
 // tuns lists the devices whose forwarding is restricted, sorted. One that lost its last target

@@ -23,6 +23,9 @@ import (
 // 64 KiB: an IPv6 element takes about 50 bytes.
 const setChunk = 1000
 
+// masquerade is the name of the chain that gives packets to targets the host's own address.
+const masquerade = "masquerade"
+
 // NAT is the table of one daemon. Its methods replace the whole table in one transaction, so the
 // kernel never works by half of it.
 type NAT struct {
@@ -40,10 +43,27 @@ func Open(table string) (*NAT, error) {
 		return nil, fmt.Errorf("%w: table name %q", ErrRule, table)
 	}
 	n := &NAT{name: table}
-	if err := n.replace(plan{}); err != nil {
+	tracked, err := n.masquerades()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.replace(plan{tracked: tracked}); err != nil {
 		return nil, err
 	}
 	return n, nil
+}
+
+// masquerades tells whether a crashed run left connections to targets behind.
+func (n *NAT) masquerades() (bool, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("nft: read table %s: %w", n.name, err)
+	}
+	rules, err := conn.GetRules(n.table(), &nftables.Chain{Name: masquerade, Table: n.table()})
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return false, fmt.Errorf("nft: read table %s: %w", n.name, err)
+	}
+	return len(rules) > 0, nil
 }
 
 // Set replaces the external targets.
@@ -52,6 +72,7 @@ func (n *NAT) Set(all []External) error {
 	defer n.mu.Unlock()
 	next := n.plan
 	next.externals = slices.Clone(all)
+	next.tracked = next.tracked || len(all) > 0
 	return n.replace(next)
 }
 
@@ -141,8 +162,14 @@ func (b *batch) fill(p *plan) error {
 	b.walls(p.guards)
 	forward := b.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward,
 		*nftables.ChainPriorityFilter-10)
-	masquerade := b.chain("masquerade", nftables.ChainTypeNAT, nftables.ChainHookPostrouting,
+	nat := b.chain(masquerade, nftables.ChainTypeNAT, nftables.ChainHookPostrouting,
 		*nftables.ChainPriorityNATSource)
+	if p.tracked {
+		// The kernel tracks connections only while a rule asks for it. Without this one, the last
+		// target that goes would leave the streams that stand to it untranslated: their next
+		// packet would be for this host itself, which answers with a reset.
+		b.rule(nat, established())
+	}
 	for i, tun := range p.tuns() {
 		for _, v6 := range []bool{false, true} {
 			targets := p.targets(tun, v6)
@@ -157,7 +184,7 @@ func (b *batch) fill(p *plan) error {
 			b.rule(forward, in, toTarget(set, v6), accept())
 			b.rule(forward, out, established(), fromTarget(set, v6), accept())
 			b.rule(forward, out, errorOfMasqueraded(v6), accept())
-			b.rule(masquerade, in, toTarget(set, v6), masqueraded())
+			b.rule(nat, in, toTarget(set, v6), masqueraded())
 		}
 	}
 	for _, tun := range p.tuns() {
