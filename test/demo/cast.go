@@ -20,28 +20,49 @@ type cast struct {
 	w    *world.World
 	home *world.Network
 
-	public, standby, gateway, camera, technician, stranger *world.Host
+	public, standby, technician, stranger *world.Host
+	gateway, camera, gateway2, camera2    *world.Host
+
+	pictures [2]string // what the cameras see
+	nss      bool      // names come by the name service module
 
 	root         *world.Process
 	gatewayID    string
+	gateway2ID   string
 	technicianID string
 	inner        netip.Addr // where the technician's machine finds the camera
 }
 
 func newCast(s *story) *cast {
-	s.chapter("Two sites, each behind a router that lets nothing in; a relay between them.")
+	s.chapter("Three sites, each behind a router that lets nothing in; a relay between them.")
 	w := world.New(s)
 	world.Story(w)
 	c := &cast{
 		s: s, w: w, public: w.Host("public"), standby: w.Host("standby"),
 		gateway: w.Host("gateway"), camera: w.Host("camera"),
+		gateway2: w.Host("gateway2"), camera2: w.Host("camera2"),
 		technician: w.Host("technician"), stranger: w.Host("stranger"),
+		nss: world.HasNSS(),
 	}
+	c.furnish(c.camera, &c.pictures[0], hall)
+	c.furnish(c.camera2, &c.pictures[1], yard)
 	s.say("camera      192.168.1.10 on the gateway's LAN; busybox httpd, knows nothing of us")
 	s.say("gateway     192.168.1.2, behind router 203.0.113.10")
+	s.say("camera2     192.168.1.10 too, at another site; gateway2 behind router 203.0.113.30")
 	s.say("technician  10.20.0.2, behind router 203.0.113.20")
 	s.say("public      203.0.113.1, and standby 203.0.113.2: relays of another owner")
 	return c
+}
+
+// furnish gives a camera a picture and a stream.
+func (c *cast) furnish(camera *world.Host, picture *string, scene func(x, y int) uint8) {
+	var err error
+	if *picture, err = photograph(scene); err != nil {
+		c.s.Fatalf("%v", err)
+	}
+	camera.WriteFile("/run/web80/picture.png", *picture)
+	camera.WriteFile("/run/web80/cgi-bin/stream", streamScript)
+	camera.Run("chmod", "755", "/run/web80/cgi-bin/stream")
 }
 
 // join makes the machines nodes. The relays belong to a network of their own.
@@ -57,14 +78,29 @@ func (c *cast) join() {
 	for _, x := range []struct {
 		h  *world.Host
 		id *string
-	}{{c.gateway, &c.gatewayID}, {c.technician, &c.technicianID}, {c.stranger, new(string)}} {
+	}{
+		{c.gateway, &c.gatewayID},
+		{c.gateway2, &c.gateway2ID},
+		{c.technician, &c.technicianID},
+		{c.stranger, new(string)},
+	} {
 		*x.id = c.home.Init(x.h, parents, world.DNSConf)
-		x.h.Stub()
+		c.names(x.h)
 		c.daemon(x.h)
 		c.attached(x.h)
 		c.s.say("%-11s %s", x.h.Name, *x.id)
 	}
 	c.s.say("%-11s %s (carries, may not talk to anybody)", "public", rootID)
+}
+
+// names lets every program of a host ask for names: by the name service module where it could be
+// built, else by DNS.
+func (c *cast) names(h *world.Host) {
+	if c.nss {
+		h.NSS()
+	} else {
+		h.Stub()
+	}
 }
 
 func (c *cast) daemon(h *world.Host) *world.Process {
@@ -81,14 +117,19 @@ func (c *cast) attached(h *world.Host) {
 	})
 }
 
-func (c *cast) makeTunnel() {
-	c.s.chapter("One command at the gateway lets the technician reach one port of the camera.")
-	c.s.say("gateway$ mcc create-tunnel --remote-node %s... --targets tcp:80 \\",
-		c.technicianID[:8])
-	c.s.say("             --external-ip-address 192.168.1.10 --dns-names camera1")
-	c.home.Tunnel(c.gateway, c.technician, "camera1", c.technicianID,
-		"--targets", "tcp:80", "--external-ip-address", "192.168.1.10")
-	c.s.say("Both ends agreed: each made a key of its own for this tunnel.")
+func (c *cast) makeTunnels() {
+	c.s.chapter("One command at a gateway lets the technician reach one port of its camera.")
+	for _, x := range []struct {
+		gateway *world.Host
+		name    string
+	}{{c.gateway, "camera1"}, {c.gateway2, "camera2"}} {
+		c.s.say("%s$ mcc create-tunnel --remote-node %s... --targets tcp:80 \\",
+			x.gateway.Name, c.technicianID[:8])
+		c.s.say("        --external-ip-address 192.168.1.10 --dns-names %s", x.name)
+		c.home.Tunnel(x.gateway, c.technician, x.name, c.technicianID,
+			"--targets", "tcp:80", "--external-ip-address", "192.168.1.10")
+	}
+	c.s.say("Both ends agreed: each made a key of its own for each tunnel.")
 }
 
 // openPage fetches the page by name and looks for it on the wire.
@@ -102,7 +143,11 @@ func (c *cast) openPage() {
 	c.s.say("technician$ curl http://camera1/")
 	c.s.say("    %s", strings.TrimSpace(page))
 	c.inner = c.resolve()
-	c.s.say("camera1 is %s here; that address means nothing anywhere else.", c.inner)
+	by := "the daemon's DNS server"
+	if c.nss {
+		by = "libnss_mcc.so.2"
+	}
+	c.s.say("camera1 is %s here, says %s; it means nothing anywhere else.", c.inner, by)
 	onRelay := world.Count(relay.Stop(), []byte(world.Marker1))
 	onLAN := world.Count(lan.Stop(), []byte(world.Marker1))
 	c.s.say("Captured at the relay:        %d frames with the page's text (must be 0)", onRelay)
@@ -114,6 +159,29 @@ func (c *cast) openPage() {
 		c.s.say("Bytes on the link of %-11s %6d for one more page", name+":", after[i]-before[i])
 	}
 }
+
+// openPictures fetches both cameras' pictures, which have one address where they are.
+func (c *cast) openPictures() {
+	c.s.chapter("Both cameras are 192.168.1.10 where they are; both send their picture.")
+	var drawn [2][]string
+	for i, name := range []string{"camera1", "camera2"} {
+		c.s.say("technician$ curl -O http://%s/picture.png", name)
+		r := c.technician.Get(context.Background(), "http://"+name+"/picture.png")
+		if r.Stdout != c.pictures[i] {
+			c.s.Fatalf("the picture of %s did not come as it was sent: %s", name, r.Stderr)
+		}
+		var err error
+		if drawn[i], err = draw([]byte(r.Stdout), pictureColumns); err != nil {
+			c.s.Fatalf("the picture of %s: %v", name, err)
+		}
+	}
+	for i := range drawn[0] {
+		c.s.say("    %s    %s", drawn[0][i], drawn[1][i])
+	}
+}
+
+// pictureColumns is how wide a picture is drawn: two of them fit a terminal.
+const pictureColumns = 32
 
 var linkNames = []string{"technician", "public", "gateway", "camera"}
 

@@ -90,9 +90,11 @@ func (s *story) play(keep bool) (code int) {
 	}()
 	c := newCast(s)
 	c.join()
-	c.makeTunnel()
+	c.makeTunnels()
 	c.openPage()
+	c.openPictures()
 	c.nothingElse()
+	c.switchLive()
 	c.loseParent()
 	s.chapter("Done. Nobody opened a port, nobody in between could read, and nobody else got in.")
 	if keep {
@@ -107,13 +109,14 @@ func (s *story) stand(c *cast) {
 	fmt.Print(strings.ReplaceAll(`
 The world stands. At another terminal, in this folder, try:
     dist/at technician curl http://camera1/
+    dist/at technician ping -c 3 camera2
     dist/at technician mcc tunnels
     dist/at technician mcc ping GATEWAY
     dist/at gateway    mcc nodes
     dist/at gateway    mcc disable-tunnel camera1
     dist/at public     mcc nodes
     dist/at stranger   curl --max-time 3 http://192.168.1.10/
-Hosts: public standby homenat gateway camera officenat technician stranger.
+Hosts: public standby homenat gateway camera homenat2 gateway2 camera2 officenat technician stranger.
 Ctrl-C takes it down.
 `, "GATEWAY", c.gatewayID))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

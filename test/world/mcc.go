@@ -71,6 +71,12 @@ const (
 exec ldconfig`
 )
 
+// HasNSS says whether the name service module was built.
+func HasNSS() bool {
+	_, err := os.Stat(filepath.Join(programs, "libnss_mcc.so.2"))
+	return err == nil
+}
+
 // NSS installs the name service module in the host, for every program that does not know about
 // it. It skips the test aloud where the module was not built.
 func (h *Host) NSS() {
