@@ -166,7 +166,7 @@ func (n *Node) begin(now clock.Reading, what claimed, token uint64) {
 		n.endQuery(now, q, ident.NodeID{})
 		return
 	}
-	m := wire.Lookup{ID: q.id, Tag: tag, Hops: n.cfg.LookupHops}
+	m := wire.Lookup{ID: q.id, Tag: tag, Hops: n.cfg.LookupHops - 1} // the first is this one
 	n.tell(p, wire.ControlLookup, m.Append(nil))
 }
 
