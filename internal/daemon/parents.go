@@ -100,15 +100,23 @@ func forNode(list []parentEntry) []node.ParentAddr {
 func (d *daemon) resolveParents(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	due := time.Now() // zero: nothing is to come
+	in := func(after time.Duration) {
+		timer.Reset(after)
+		due = time.Now().Add(after)
+	}
 	wait := lookupRetry
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+			due = time.Time{}
 		case after := <-d.parents.again:
-			if slices.ContainsFunc(d.parents.entries(), named) {
-				timer.Reset(after)
+			// A wish puts off nothing that was to come sooner.
+			sooner := due.IsZero() || time.Until(due) > after
+			if sooner && slices.ContainsFunc(d.parents.entries(), named) {
+				in(after)
 			}
 			continue
 		}
@@ -119,11 +127,11 @@ func (d *daemon) resolveParents(ctx context.Context) error {
 		d.log.problem("looking up parents", err)
 		switch period := d.files.cfg.Link.ParentsResolve; {
 		case err != nil:
-			timer.Reset(wait)
+			in(wait)
 			wait = min(2*wait, max(period, lookupRetry))
 		case slices.ContainsFunc(d.parents.entries(), named):
 			wait = lookupRetry
-			timer.Reset(period)
+			in(period)
 		}
 	}
 }
