@@ -36,20 +36,22 @@ var cmpConfig = cmp.Options{
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 }
 
-// fixture reads a list of keys and defaults typed from the manual.
-func fixture(t *testing.T, name string) map[string]string {
+// manualKeys are the keys of a kind of file and their defaults in the table of the manual.
+func manualKeys(t *testing.T, owner string) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
+	data, err := os.ReadFile(filepath.Join("..", "..", "test", "manual.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := make(map[string]string)
 	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-			continue
+		cells := strings.Split(line, "|")
+		if strings.TrimSpace(cells[0]) == "key" && strings.TrimSpace(cells[1]) == owner {
+			all[strings.TrimSpace(cells[2])] = strings.TrimSpace(cells[4])
 		}
-		key, def, _ := strings.Cut(line, "=")
-		all[strings.TrimSpace(key)] = strings.TrimSpace(def)
+	}
+	if len(all) < 5 {
+		t.Fatalf("the table of the manual has only %d keys of %s", len(all), owner)
 	}
 	return all
 }
@@ -65,7 +67,7 @@ func TestEveryKeyOfTheManualIsKnownWithItsDefault(t *testing.T) {
 		k := &mainKeys[i]
 		known[k.name] = k.get(Default("/etc/mcc"))
 	}
-	for key, want := range fixture(t, "manual-keys.txt") {
+	for key, want := range manualKeys(t, "mcc.conf") {
 		if other, deviates := ours[key]; deviates {
 			want = other
 		}
@@ -79,7 +81,7 @@ func TestEveryKeyOfTheManualIsKnownWithItsDefault(t *testing.T) {
 }
 
 func TestEveryKeyOfTheManualsTunnelFileIsKnownWithItsDefault(t *testing.T) {
-	manual := fixture(t, "manual-tunnel-keys.txt")
+	manual := manualKeys(t, "tunnel file")
 	for _, k := range TunnelKeys() {
 		if want, there := manual[k.Name]; !there || want != k.Default {
 			t.Errorf("%s: default %q, the manual says %q (%v)", k.Name, k.Default, want, there)
