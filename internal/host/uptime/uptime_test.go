@@ -3,6 +3,8 @@
 package uptime_test
 
 import (
+	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -34,5 +36,20 @@ func TestUpIsTheSameClock(t *testing.T) {
 func TestReadingTheClocksDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { uptime.Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestClosingEndsWaitingForAJump(t *testing.T) {
+	j, err := uptime.NewJumps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- j.Wait() }()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("got %v, want ErrClosed: the clock of this machine should not have jumped", err)
 	}
 }
