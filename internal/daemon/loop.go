@@ -22,6 +22,8 @@ type loop struct {
 	node    *node.Node
 	keep    *keeper
 	out     node.Effects
+	clocks  clocks
+	armed   time.Duration // when the timer fires, or unarmed
 	frames  queue
 	packets chan []byte
 	calls   chan call
@@ -35,6 +37,9 @@ type loop struct {
 	rest    rest
 }
 
+// unarmed is a moment at which no timer fires.
+const unarmed time.Duration = -1
+
 // A call is something to do in the node's goroutine.
 type call struct {
 	do   func(now clock.Reading, out *node.Effects)
@@ -43,7 +48,7 @@ type call struct {
 
 func newLoop(d *daemon) *loop {
 	return &loop{
-		d: d, node: d.node, keep: newKeeper(d.store),
+		d: d, node: d.node, keep: newKeeper(d.store), armed: unarmed,
 		frames:  make(queue, maxParcels),
 		packets: make(chan []byte, maxPackets),
 		calls:   make(chan call),
@@ -60,10 +65,10 @@ func (l *loop) run(ctx context.Context) error {
 	defer close(l.ended)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	armed, now := time.Duration(-1), reading()
+	now := l.moment()
 	for {
-		if due := min(l.node.Deadline(), l.keep.due()); due != armed {
-			armed = due
+		if due := min(l.node.Deadline(), l.keep.due()); due != l.armed {
+			l.armed = due
 			timer.Stop()
 			if due != node.Never {
 				timer.Reset(max(due-now.Up, 0))
@@ -71,22 +76,22 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		select {
 		case p := <-l.frames:
-			now = reading()
+			now = l.moment()
 			l.rest.worked = now.Up
 			l.take(now, p)
 		case b := <-l.packets:
-			now = reading()
+			now = l.moment()
 			l.rest.worked = now.Up
 			l.node.FromHost(now, b, &l.out)
 			l.perform(now)
 		case c := <-l.calls:
-			now = reading()
+			now = l.moment()
 			l.rest.worked = now.Up
 			c.do(now, &l.out)
 			l.perform(now)
 			close(c.done)
 		case <-timer.C:
-			armed, now = -1, reading()
+			l.armed, now = unarmed, l.moment()
 			l.node.Expire(now, &l.out)
 			l.perform(now)
 			l.d.log.problem("giving memory back", l.rest.look(now.Up))

@@ -39,7 +39,12 @@ func (w *World) NeedTUN() {
 // when it answers `mcc id`.
 func (h *Host) Daemon(dir string) *Process {
 	h.w.t.Helper()
-	p := h.Start("mccd", dir)
+	return h.daemon("mccd", dir)
+}
+
+func (h *Host) daemon(args ...string) *Process {
+	h.w.t.Helper()
+	p := h.Start(args...)
 	h.w.Until("mccd of "+h.Name+" answers", daemonTime, func() bool {
 		if !p.Running() {
 			h.w.t.Fatalf("%s: exit code %d\n%s", p.Name, p.Wait(0), p.Tail())
