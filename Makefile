@@ -8,10 +8,10 @@ LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean sim mutants
+.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean sim mutants bench-peers
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs into bin/
 	@scripts/need go
@@ -55,6 +55,9 @@ cross: ## build for every router and server we ship to
 
 packages: ## make deb, rpm, apk and ipk in dist/packages (ARGS="arm64 amd64")
 	@scripts/packages $(ARGS)
+
+bench-peers: ## measure us beside other networks (PEERS= TESTS= LINES= ROUNDS=5 IDLE=1m choose; 15 min)
+	@scripts/bench-peers
 
 size: ## check that the programs still fit a small router
 	@scripts/size

@@ -126,11 +126,15 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	}
 }
 
-func TestNothingImportsTheFolderOfTests(t *testing.T) {
+func TestNothingImportsTheFoldersOfTestsAndOfTheBench(t *testing.T) {
 	for _, f := range tree(t) {
 		for _, path := range f.imports() {
-			if f.room != "" && strings.HasPrefix(path, module+"/test/") {
+			if f.room != "" && (strings.HasPrefix(path, module+"/test/") ||
+				strings.HasPrefix(path, module+"/bench")) {
 				t.Errorf("%s imports %s", f.path, path)
+			}
+			if strings.HasPrefix(f.path, "bench/") && strings.HasPrefix(path, module+"/internal/") {
+				t.Errorf("%s imports %s: the bench measures programs, as they ship", f.path, path)
 			}
 		}
 	}

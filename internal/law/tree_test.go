@@ -47,12 +47,13 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// tree parses every Go file of internal, cmd, nss, packaging and test, in the order of their paths.
+// tree parses every Go file of internal, cmd, nss, packaging, test and bench, in the order of their
+// paths.
 func tree(t *testing.T) []file {
 	t.Helper()
 	var files []file
 	root := os.DirFS(top(t))
-	for _, floor := range []string{"internal", "cmd", "nss", "packaging", "test"} {
+	for _, floor := range []string{"internal", "cmd", "nss", "packaging", "test", "bench"} {
 		err := fs.WalkDir(root, floor, func(path string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil && path == floor:

@@ -142,12 +142,30 @@ func (c *Capture) Stop() []byte {
 
 // Frames returns the frames of a capture, in the order in which they passed.
 func Frames(pcap []byte) [][]byte {
-	var frames [][]byte
+	timed := Timed(pcap)
+	frames := make([][]byte, len(timed))
+	for i, f := range timed {
+		frames[i] = f.Bytes
+	}
+	return frames
+}
+
+// Frame is a frame of a capture and when it was seen, to the microsecond.
+type Frame struct {
+	At    time.Time
+	Bytes []byte
+}
+
+// Timed returns the frames of a capture with their times.
+func Timed(pcap []byte) []Frame {
+	var frames []Frame
 	for rest := pcap[min(fileHeader, len(pcap)):]; len(rest) >= frameHeader; {
+		seconds, micros := binary.LittleEndian.Uint32(rest), binary.LittleEndian.Uint32(rest[4:])
+		at := time.Unix(int64(seconds), int64(micros)*1000)
 		size := int(binary.LittleEndian.Uint32(rest[8:]))
 		rest = rest[frameHeader:]
 		size = min(size, len(rest))
-		frames = append(frames, rest[:size])
+		frames = append(frames, Frame{At: at, Bytes: rest[:size]})
 		rest = rest[size:]
 	}
 	return frames

@@ -47,7 +47,10 @@ const advice = `type one of these:
 var sandbox struct {
 	inside bool
 	way    string // how nsenter gets here from outside
-	why    string // why there is no sandbox
+	// machine is the machine's own /proc, for who measures: that of the sandbox hides the
+	// kernel's threads.
+	machine *os.File
+	why     string // why there is no sandbox
 }
 
 // Runner is what Main needs of a *testing.M.
@@ -222,6 +225,9 @@ func setUp(stage string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+	if sandbox.machine, err = os.Open("/proc"); err != nil {
+		return err
+	}
 	const safe = unix.MS_NOSUID | unix.MS_NODEV
 	if processes {
 		if err := unix.Mount("proc", "/proc", "proc", safe|unix.MS_NOEXEC, ""); err != nil {
@@ -247,6 +253,17 @@ func setUp(stage string) error {
 
 // programs is where the repository's programs are found inside the sandbox.
 const programs = top + "/bin"
+
+// Machine is where this process, inside a sandbox, finds the machine's own /proc.
+func Machine() string {
+	if sandbox.machine == nil {
+		return "/proc"
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", sandbox.machine.Fd())
+}
+
+// Program is where the hosts find a file of the repository's bin.
+func Program(name string) string { return filepath.Join(programs, name) }
 
 // bindPrograms shows the repository's bin at a place that no host's /tmp can hide.
 func bindPrograms() error {

@@ -139,6 +139,38 @@ func (h *Host) Join(segment, iface, cidr string) {
 	h.w.ip("-n", h.netns, "link", "set", iface, "up")
 }
 
+// Cable joins two hosts without a segment in between. Each end has the interface's name at its
+// host and its address there, and knows the other's hardware address, so that nobody asks.
+func (h *Host) Cable(iface, cidr string, far *Host, farIface, farCIDR string) {
+	h.w.t.Helper()
+	h.w.ip("link", "add", iface, "netns", h.netns, "type", "veth",
+		"peer", "name", farIface, "netns", far.netns)
+	n := cables.Add(1)
+	type end struct {
+		h                   *Host
+		iface, mac, address string
+	}
+	ends := [2]end{{h, iface, "02:00", cidr}, {far, farIface, "02:01", farCIDR}}
+	for i := range ends {
+		ends[i].mac += fmt.Sprintf(":%02x:%02x:%02x:%02x", n>>24&255, n>>16&255, n>>8&255, n&255)
+		e := ends[i]
+		if err := e.h.Do(func() error { h.w.quiet(e.iface); return nil }); err != nil {
+			h.w.t.Fatalf("%v", err)
+		}
+		h.w.ip("-n", e.h.netns, "link", "set", e.iface, "address", e.mac, "up")
+		if e.address != "" {
+			h.w.ip("-n", e.h.netns, "addr", "add", e.address, "dev", e.iface)
+		}
+	}
+	for i, e := range ends {
+		other := ends[1-i]
+		if address, _, ok := strings.Cut(other.address, "/"); ok {
+			h.w.ip("-n", e.h.netns, "neigh", "replace", address, "lladdr", other.mac,
+				"dev", e.iface, "nud", "permanent")
+		}
+	}
+}
+
 // Narrow makes a cable take packets of at most mtu bytes, in both directions; longer ones that
 // come from the segment vanish without a word, as on many a line.
 func (h *Host) Narrow(iface string, mtu int) {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package figure_test
+
+import (
+	"math"
+	"testing"
+
+	"staex/bench/figure"
+)
+
+func TestTheMedianStandsBetweenTheMiddleTwo(t *testing.T) {
+	for _, c := range []struct {
+		values           []float64
+		median, min, max float64
+	}{
+		{nil, 0, 0, 0},
+		{[]float64{7}, 7, 7, 7},
+		{[]float64{9, 1}, 5, 1, 9},
+		{[]float64{9, 1, 2}, 2, 1, 9},
+		{[]float64{4, 9, 1, 2}, 3, 1, 9},
+	} {
+		got := figure.Of(c.values)
+		if got.Median != c.median || got.Min != c.min || got.Max != c.max ||
+			got.Count != len(c.values) {
+			t.Errorf("%v: %+v", c.values, got)
+		}
+	}
+}
+
+func TestMakingASpreadLeavesTheValuesInTheirOrder(t *testing.T) {
+	v := []float64{3, 1, 2}
+	figure.Of(v)
+	if v[0] != 3 || v[1] != 1 {
+		t.Errorf("%v", v)
+	}
+}
+
+func TestAQuantileIsAValueThatWasMeasured(t *testing.T) {
+	v := []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	for q, want := range map[float64]float64{0: 1, 0.5: 6, 0.99: 10, 1: 10} {
+		if got := figure.Quantile(v, q); got != want {
+			t.Errorf("%v: %v", q, got)
+		}
+	}
+	if figure.Quantile(nil, 0.5) != 0 {
+		t.Error("of nothing")
+	}
+}
+
+// run makes one with a value x.
+func run(round int, peer string, x, foreign float64) figure.Run {
+	return figure.Run{
+		Round: round, Line: "l", Test: "t", Peer: peer, Foreign: foreign,
+		Values: map[string]float64{"x": x},
+	}
+}
+
+func TestQuietRunsCountAndWithoutThemTheTwoLeastDisturbed(t *testing.T) {
+	busy := []figure.Run{run(0, "a", 1, 1.5), run(1, "a", 2, 0.9), run(2, "a", 3, 1.2)}
+	if got := figure.Quiet(busy); len(got) != 2 || got[0].Foreign != 0.9 || got[1].Foreign != 1.2 {
+		t.Errorf("all busy: %+v", got)
+	}
+	mixed := append(busy, run(3, "a", 4, 0.1), run(4, "a", 5, 0.2), run(5, "a", 6, 0.3))
+	if got := figure.Quiet(mixed); len(got) != 3 || got[2].Foreign != 0.3 {
+		t.Errorf("mixed: %+v", got)
+	}
+	failed := []figure.Run{{Error: "no answer"}, run(0, "a", 1, 0)}
+	if got := figure.Quiet(failed); len(got) != 1 {
+		t.Errorf("failed: %+v", got)
+	}
+}
+
+func TestACellTakesQuietRunsAndAnAccountTakesAll(t *testing.T) {
+	r := figure.Report{Runs: []figure.Run{
+		run(0, "a", 10, 0), run(1, "a", 12, 0), run(2, "a", 50, 2), run(0, "b", 99, 0),
+	}}
+	k := figure.Key{Line: "l", Test: "t", Peer: "a", Value: "x"}
+	if got := r.Cell(k, false); got.Median != 11 || got.Count != 2 {
+		t.Errorf("quiet: %+v", got)
+	}
+	if got := r.Cell(k, true); got.Median != 12 || got.Count != 3 || got.Max != 50 {
+		t.Errorf("all: %+v", got)
+	}
+}
+
+func TestARatioPairsTheRunsOfARound(t *testing.T) {
+	r := figure.Report{Runs: []figure.Run{
+		run(0, "a", 20, 0), run(0, "b", 10, 0), // 2
+		run(1, "a", 3, 2), run(1, "b", 1, 2), // 3, both disturbed alike
+		run(2, "a", 40, 0), run(2, "b", 10, 0), // 4
+		run(3, "a", 1000, 0), // nobody to compare with
+		run(4, "a", 1000, 0), run(4, "b", 0, 0),
+	}}
+	got := r.Ratio(figure.Key{Line: "l", Test: "t", Peer: "a", Value: "x"}, "b")
+	if got.Median != 3 || got.Min != 2 || got.Max != 4 || got.Count != 3 {
+		t.Errorf("%+v", got)
+	}
+	if none := r.Ratio(figure.Key{Peer: "z"}, "b"); none.Count != 0 || math.IsNaN(none.Median) {
+		t.Errorf("%+v", none)
+	}
+}

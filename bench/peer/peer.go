@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package peer sets up the networks that the bench compares, each on a chain of hosts of its own.
+// It never measures them.
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"staex/bench/load"
+	"staex/test/world"
+)
+
+// Peer is one of the networks.
+type Peer struct {
+	Name string
+	// About says what it is and how it is set up.
+	About string
+	// relaysMax is how many nodes may stand between the two ends.
+	relaysMax int
+	start     func(c *chain)
+	// program is what runs, below the repository's bin or in the path; "" where nothing does.
+	program string
+}
+
+// manyRelays is for who sets no limit that the bench would reach.
+const manyRelays = 99
+
+// Reference is the peer that the others are compared with.
+const Reference = "wireguard-go"
+
+// All returns every peer, in the order of the tables. Those that are compared most stand side
+// by side, because they run one after the other.
+func All() []Peer {
+	return []Peer{
+		veth(), bound(), staex("staex", "", "defaults"),
+		staex("staex-1420", "tun-device-mtu = 1420", "TUN MTU 1420, else defaults"),
+		wireguard(), nebula(), yggdrasil(), tinc(), openvpn(),
+	}
+}
+
+// Proc is a program of a peer.
+type Proc struct {
+	Relay bool
+	*world.Process
+}
+
+// Site is a peer that runs on a chain of hosts.
+type Site struct {
+	Peer  Peer
+	Path  load.Path
+	Hosts []*world.Host
+	Procs []Proc
+	// Again starts the first host's program, which was ended before; nil where none runs.
+	Again func() Proc
+
+	t *troubles
+}
+
+// Line is a chain of hosts and how its cables are.
+type Line struct {
+	Name   string
+	About  string
+	Relays int
+	// Plain takes segmentation offload away from the cables.
+	Plain bool
+	// Lossy lays a link with delay and loss between the hosts.
+	Lossy bool
+}
+
+// ErrNotMade means that a peer cannot do what a line asks.
+var ErrNotMade = errors.New("is not made for this")
+
+// answerTime is how long a network may take until it carries the first answer.
+const answerTime = 60 * time.Second
+
+// Up lays the cables of a line and starts a peer on it. When it returns the network carries
+// answers from the first host to the last.
+func Up(ctx context.Context, p Peer, line Line) (s *Site, err error) {
+	if line.Relays > p.relaysMax {
+		return nil, fmt.Errorf("%s on %s: %w", p.Name, line.Name, ErrNotMade)
+	}
+	t := &troubles{}
+	defer func() {
+		if err == nil {
+			return
+		}
+		t.cleanUp()
+	}()
+	err = t.try(func() { s = up(t, p, line) })
+	if err != nil {
+		return nil, fmt.Errorf("%s on %s: %w", p.Name, line.Name, err)
+	}
+	if !s.answers(ctx) {
+		return nil, fmt.Errorf("%s on %s: no answer within %v\n%s", p.Name, line.Name,
+			answerTime, s.logs())
+	}
+	return s, nil
+}
+
+func up(t *troubles, p Peer, line Line) *Site {
+	w := world.New(t)
+	c := &chain{w: w, line: line}
+	for i := range line.Relays + 2 {
+		c.hosts = append(c.hosts, w.Host(fmt.Sprintf("n%d", i)))
+	}
+	for i := range c.hosts[1:] {
+		c.cable(i)
+	}
+	p.start(c)
+	return &Site{
+		Peer: p, Hosts: c.hosts, Procs: c.procs, Again: c.again, t: t,
+		Path: load.Path{From: c.hosts[0], To: c.last(), Target: c.target},
+	}
+}
+
+func (s *Site) answers(ctx context.Context) bool {
+	for end := time.Now().Add(answerTime); time.Now().Before(end); {
+		if load.Answers(ctx, s.Path, time.Second) {
+			return true
+		}
+		for _, p := range s.Procs {
+			if !p.Running() {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+func (s *Site) logs() string {
+	var b strings.Builder
+	for _, p := range s.Procs {
+		fmt.Fprintf(&b, "%s:\n%s", p.Name, p.Tail())
+	}
+	return b.String()
+}
+
+// Down ends the peer and takes its hosts away.
+func (s *Site) Down() { s.t.cleanUp() }
+
+// Underlay is the interface of the first host and its address.
+func (s *Site) Underlay() (iface string, address netip.Addr) { return right, leftOf(0) }
+
+// troubles is the world's T: what goes wrong in a world ends its set-up, not the bench.
+type troubles struct{ cleanups []func() }
+
+// failure is the text of a Fatalf on its way up.
+type failure string
+
+func (t *troubles) Helper()                   {}
+func (t *troubles) Logf(string, ...any)       {}
+func (t *troubles) Cleanup(f func())          { t.cleanups = append(t.cleanups, f) }
+func (t *troubles) Fatalf(f string, a ...any) { panic(failure(fmt.Sprintf(f, a...))) }
+
+// try turns the panic of Fatalf back into an error.
+func (t *troubles) try(f func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			text, ok := r.(failure)
+			if !ok {
+				panic(r)
+			}
+			err = errors.New(string(text))
+		}
+	}()
+	f()
+	return nil
+}
+
+func (t *troubles) cleanUp() {
+	for _, f := range slices.Backward(t.cleanups) {
+		_ = t.try(f) // what cannot be taken away goes with the sandbox
+	}
+	t.cleanups = nil
+}
+
+// Try calls f, which uses the site's hosts, and returns what went wrong in there.
+func (s *Site) Try(f func()) error { return s.t.try(f) }

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"staex/bench/figure"
+)
+
+// Page makes the page of the documentation from the newest results of a folder.
+func Page(page, dir string) error {
+	all, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return errors.New("no results in " + dir)
+	}
+	newest := slices.Max(all) // their names are their dates
+	r, err := Read(newest)
+	if err != nil {
+		return err
+	}
+	raw, err := filepath.Rel(filepath.Dir(page), newest)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(page, []byte(markdown(r, raw)), 0o644)
+}
+
+const head = `# Benchmarks
+
+<!-- Made by "scripts/bench-peers docs" from the raw data; do not edit. -->
+
+This network beside others, all measured in one run on one machine:
+%s, Linux %s, %s, commit %s, %s, %.0f minutes.
+Every program shares the processors with whoever makes the traffic:
+**compare the columns of one table, never two runs**.
+Raw data: [%s](%s). Repeat it with ` + "`make bench-peers`" + `.
+
+A cell is the median with the smallest and the largest value in parentheses. Throughput and times
+count the runs during which others kept at most %.2f cores busy, or the two least disturbed;
+processor time counts every run. A ratio to %s pairs the runs of one round.
+Processor time is that of the network's own programs, with what the kernel does in their name.
+
+`
+
+// markdown writes the page.
+func markdown(r *figure.Report, raw string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, head, r.Machine, r.Kernel, r.Go, r.Commit, r.Date.Format("2 January 2006"),
+		r.Took/60, filepath.Base(raw), raw, figure.QuietMax, Reference)
+	b.WriteString("| name | what |\n|---|---|\n")
+	for _, name := range names(r, func(run figure.Run) string { return run.Peer }) {
+		fmt.Fprintf(&b, "| %s | %s |\n", name, r.Peers[name])
+	}
+	for _, g := range grids(r) {
+		fmt.Fprintf(&b, "\n## %s\n\n", g.title)
+		for i, row := range g.rows {
+			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+			if i == 0 {
+				b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
+			}
+		}
+	}
+	if len(r.Missing) > 0 {
+		b.WriteString("\n## What could not be had\n\n| wanted | why not |\n|---|---|\n")
+	}
+	for _, m := range r.Missing {
+		why := strings.Join(strings.Fields(m.Reason), " ")
+		fmt.Fprintf(&b, "| %s | %s |\n", m.Wanted, strings.ReplaceAll(why, "|", `\|`))
+	}
+	return b.String()
+}
