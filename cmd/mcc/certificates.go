@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 
 // A shownCert is one certificate as it is printed.
 type shownCert struct {
-	Kind      string    `json:"kind"` // "node" or "network"
-	File      string    `json:"file"`
+	Kind      string    `json:"kind"` // "node", "network" or "authority"
+	File      string    `json:"file,omitempty"`
 	Key       string    `json:"key"` // node id or network public key
 	Name      string    `json:"name,omitempty"`
 	Network   string    `json:"network,omitempty"` // hash, 16 hexadecimal digits
@@ -31,7 +32,8 @@ type shownCert struct {
 	Serial    uint32    `json:"serial"`
 	Roles     string    `json:"roles,omitempty"`
 	Problem   string    `json:"problem,omitempty"` // what does not verify
-	Text      string    `json:"text"`              // BASE64
+	Text      string    `json:"text,omitempty"`    // BASE64
+	Trusted   bool      `json:"trusted,omitempty"` // of an authority: its networks may join here
 }
 
 func (a *app) certificatesCommand() *cobra.Command {
@@ -110,6 +112,12 @@ func certificatesOf(c *conf.Config) ([]shownCert, error) {
 			shown[0].Problem = ""
 		}
 		shown = append(shown, showNetwork(network, path))
+		if !network.SelfSigned() {
+			shown = append(shown, shownCert{
+				Kind: "authority", Key: network.Authority.String(),
+				Trusted: slices.Contains(c.Trust.Authorities, network.Authority),
+			})
+		}
 	}
 	return shown, nil
 }
@@ -158,6 +166,13 @@ func limits(v ident.Validity) (from, to time.Time) {
 
 // rows are a certificate's lines in the table.
 func (s shownCert) rows() [][]string {
+	if s.Kind == "authority" {
+		joins := "only those that relay-networks or trusted-networks name"
+		if s.Trusted {
+			joins = "all (trusted-authorities names it)"
+		}
+		return [][]string{{s.Kind, s.Key}, {"its networks join here", joins}}
+	}
 	key := "node id"
 	if s.Kind == "network" {
 		key = "public key"

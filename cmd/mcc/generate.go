@@ -19,87 +19,8 @@ const firstSerial = 1
 type generated struct {
 	Key         string `json:"key"` // node id or network public key
 	Certificate string `json:"certificate"`
-	PrivateKey  string `json:"private_key"`
+	PrivateKey  string `json:"private_key,omitempty"`
 	Text        string `json:"certificate_text,omitempty"` // what mcc init takes
-}
-
-func (a *app) networkCommand() *cobra.Command {
-	var name string
-	var protect bool
-	c := a.formatted(&cobra.Command{
-		Use:   "generate-network-certificate [DIR]",
-		Short: "Make a new network: its certificate and private key",
-		Long: "Make a new network: network-certificate.txt, which every node gets, and " +
-			"network-private-key.txt,\nwhich makes nodes and tunnels and belongs on no node. " +
-			"DIR is the current directory by default.",
-		Args: cobra.MaximumNArgs(1),
-		RunE: a.do(func(words []string) error {
-			dir := "."
-			if len(words) > 0 {
-				dir = words[0]
-			}
-			return a.generateNetwork(dir, name, protect)
-		}),
-	})
-	c.Flags().StringVar(&name, "name", "", "what people call the network")
-	c.Flags().BoolVar(&protect, "passphrase", false,
-		"protect the private key with a passphrase (asked for, or line 1 of standard input)")
-	return c
-}
-
-func (a *app) generateNetwork(dir, name string, protect bool) error {
-	if name != "" {
-		if err := ident.CheckName(name); err != nil {
-			return usagef("--name: %v", err)
-		}
-	}
-	in := func(file string) string { return filepath.Join(dir, file) }
-	if there := existing([]file{{path: in(nodeKeyFile)}}); len(there) > 0 {
-		return failf(exitRefused, "%s is a node's directory", dir).
-			withHint("the network's private key belongs on no node: choose another directory")
-	}
-	there := existing([]file{{path: in(networkKeyFile)}, {path: in(networkCertFile)}})
-	if len(there) > 0 {
-		return failf(exitRefused, "%s exists", there[0]).
-			withHint("a network's key is never overwritten: choose another directory")
-	}
-	secret, err := ident.NewSecret(rand.Reader)
-	if err != nil {
-		return err
-	}
-	text := ident.EncodeSecretText(secret)
-	if protect {
-		pass, err := a.newPassphrase()
-		if err != nil {
-			return err
-		}
-		text, err = ident.EncodeSecretTextWithPassphrase(secret, pass, rand.Reader)
-		if err != nil {
-			return err
-		}
-	}
-	cert := &ident.NetworkCert{Key: secret.NetworkKey(), Serial: firstSerial, Name: name}
-	if err := ident.SignNetworkCert(cert, secret); err != nil {
-		return err
-	}
-	if err := makeDir(dir); err != nil {
-		return err
-	}
-	certText := ident.EncodeText(cert.Append(nil))
-	err = writeAll([]file{
-		{in(networkKeyFile), text, secretPerm},
-		namesKey(dir, secret),
-		{in(networkCertFile), certText, publicPerm},
-	})
-	if err != nil {
-		return err
-	}
-	done := generated{cert.Key.String(), in(networkCertFile), in(networkKeyFile), trimmed(certText)}
-	return a.show(done, func() {
-		a.printf("network      %s\ncertificate  %s\nprivate key  %s\n",
-			done.Key, done.Certificate, done.PrivateKey)
-		a.notef("keep the private key off every node; for each node: mcc init %s", done.Text)
-	})
 }
 
 func (a *app) nodeCommand() *cobra.Command {

@@ -63,30 +63,37 @@ func (a *app) confirm(question string) bool {
 // networkSecret gets the network's private key, which is never kept on a node: from
 // standard input (the key on line 1, its passphrase on line 2) or by asking.
 func (a *app) networkSecret(stdin bool, network *ident.NetworkCert) (*ident.Secret, error) {
+	return a.secretOf(network, "network", stdin)
+}
+
+// secretOf is networkSecret for whoever signs: whose is the word for it.
+func (a *app) secretOf(network *ident.NetworkCert, whose string, stdin bool) (
+	*ident.Secret, error,
+) {
 	question := func(what string, secret bool) (string, error) { return a.prompt(what, secret) }
 	switch {
 	case stdin:
 		question = func(string, bool) (string, error) { return a.readLine() }
 	case !isTerminal(a.in):
-		return nil, usagef("the network private key is needed").
+		return nil, usagef("the %s private key is needed", whose).
 			withHint("pipe it in: mcc ... --stdin < network-private-key.txt")
 	}
-	text, err := question("Network private key: ", true)
+	text, err := question(strings.ToUpper(whose[:1])+whose[1:]+" private key: ", true)
 	if err != nil {
-		return nil, failf(exitFailed, "the network private key: %v", err).
+		return nil, failf(exitFailed, "the %s private key: %v", whose, err).
 			withHint("the key belongs on line 1 of standard input")
 	}
 	secret, err := ident.DecodeSecretText([]byte(text), nil)
 	if errors.Is(err, ident.ErrPassphrase) {
 		pass, missing := question("Passphrase: ", true)
 		if missing != nil {
-			return nil, failf(exitFailed, "the network private key is protected: %v", missing).
+			return nil, failf(exitFailed, "the %s private key is protected: %v", whose, missing).
 				withHint("its passphrase belongs on line 2 of standard input")
 		}
 		secret, err = ident.DecodeSecretText([]byte(text), []byte(pass))
 	}
 	if err != nil {
-		return nil, failf(exitFailed, "the network private key: %v", err)
+		return nil, failf(exitFailed, "the %s private key: %v", whose, err)
 	}
 	if secret.NetworkKey() != network.Key {
 		return nil, failf(exitFailed, "the private key is not the one of network %s", network.Key).

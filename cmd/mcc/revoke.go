@@ -27,7 +27,9 @@ func (a *app) revokeCommand() *cobra.Command {
 		Short: "Take keys of the network back for ever",
 		Long: "Take keys of the network back for ever: nodes, whose links and tunnels end, or " +
 			"single ends of\ntunnels, of which only that tunnel ends. KEY is an id as mcc nodes " +
-			"and mcc tunnels show it.\nEvery node that is online knows within moments, every " +
+			"and mcc tunnels show it.\nAn authority takes whole networks back: --parent is its " +
+			"certificate, KEY a network's public key\nas mcc certificates shows it.\n" +
+			"Every node that is online knows within moments, every " +
 			"other one at its next contact.\nThis cannot be undone: a revoked device needs a " +
 			"new key.",
 	})
@@ -39,7 +41,7 @@ func (a *app) revokeCommand() *cobra.Command {
 	f.BoolVarP(&r.force, "force", "y", false, "do not ask")
 	c.RunE = a.do(func(words []string) error {
 		for _, word := range words {
-			key, err := ident.ParseNodeID(word)
+			key, err := revocable(word)
 			if err != nil {
 				return usagef("%s: %v", word, err).
 					withHint("KEY is an id: see mcc nodes --output-format json, mcc tunnels")
@@ -53,6 +55,18 @@ func (a *app) revokeCommand() *cobra.Command {
 		return a.revoke(r, c.Flags().Changed("parent"))
 	})
 	return c
+}
+
+// revocable reads the id of a node or of an end of a tunnel, or the public key of a network.
+func revocable(word string) (ident.NodeID, error) {
+	key, err := ident.ParseNodeID(word)
+	if err == nil {
+		return key, nil
+	}
+	if network, other := ident.ParseNetworkKey(word); other == nil {
+		return ident.NodeID(network), nil
+	}
+	return key, err
 }
 
 // revoke builds what the daemon is asked to take and asks it.

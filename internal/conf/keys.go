@@ -45,7 +45,8 @@ var coreKeys = []key[Config]{
 	},
 	{
 		name: "trusted-authorities",
-		doc:  "Public keys (BASE64) of authorities whose networks' nodes may join here.",
+		doc: "Public keys (BASE64) of authorities: nodes of every network that one of them has\n" +
+			"signed may join here. They are carried, not trusted.",
 		field: list(func(c *Config) *[]ident.NetworkKey { return &c.Trust.Authorities },
 			ident.ParseNetworkKey, ident.NetworkKey.String),
 	},

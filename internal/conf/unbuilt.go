@@ -28,7 +28,6 @@ var unbuilt = []missing{
 	{key: "forwarding-rules", what: "port forwarding by rules"},
 	{key: "forwarding-rules-commit-timeout", what: "port forwarding by rules"},
 	{key: "node-traffic", what: "traffic between nodes outside tunnels"},
-	{key: "trusted-authorities", what: "admission by certificate authority"},
 	{key: "exit-node", what: "the exit node"},
 	{key: "gateway", what: "the gateway"},
 	{key: "gateway-post-add-hook", what: "the gateway"},

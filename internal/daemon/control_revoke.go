@@ -39,7 +39,8 @@ func (c *control) revocations(ctx context.Context, a api.RevocationsArgs) (any, 
 
 func foreign(network ident.NetworkKey) error {
 	return api.Errorf(api.CodeNotFound, "network %s is not known here", network).
-		WithHint("ask a node of that network, or one that names it in relay-networks")
+		WithHint("ask a node of that network, or one that names it in relay-networks " +
+			"or, if it is an authority, in trusted-authorities")
 }
 
 // revoke takes a list, or makes one, and says what is revoked now.

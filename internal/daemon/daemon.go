@@ -171,6 +171,7 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		KeepAlive:     cfg.Link.KeepAlive,
 		Rejoin:        cfg.Link.Rejoin,
 		RelayNetworks: cfg.Trust.Relay,
+		Authorities:   cfg.Trust.Authorities,
 		TrustNetworks: slices.Concat(d.files.foreign, cfg.Trust.Networks),
 		TrustNodes:    cfg.Trust.Nodes,
 		AcceptByHand:  cfg.Tunnels.Accept == "manual",

@@ -95,6 +95,9 @@ var fixed = []struct {
 	{"relay-networks", func(a, b *conf.Config) bool {
 		return slices.Equal(a.Trust.Relay, b.Trust.Relay)
 	}},
+	{"trusted-authorities", func(a, b *conf.Config) bool {
+		return slices.Equal(a.Trust.Authorities, b.Trust.Authorities)
+	}},
 	{"data-dir", func(a, b *conf.Config) bool { return a.Process.DataDir == b.Process.DataDir }},
 	{"tags", func(a, b *conf.Config) bool { return slices.Equal(a.Node.Tags, b.Node.Tags) }},
 }

@@ -170,14 +170,16 @@ func (n *Node) fromCookie(now clock.Reading, from netip.AddrPort, b []byte, out 
 		n.count(drop.Stranger)
 		return
 	}
-	for _, size := range []int{wire.MaxDatagram, wire.MinDatagram} {
-		h := wire.Hello1{Version: wire.Version, Label: a.mine, Noise: a.frame, Size: size}
-		mac1 := session.Mac1(a.mac1Key, wire.MACInput(h.Append(nil)))
-		sealed := session.SealedCookie{Nonce: c.Nonce, Sealed: c.Sealed}
-		if cookie, err := session.OpenCookie(a.mac1Key, mac1, sealed); err == nil {
-			a.cookie = &cookie
-			n.hello1(now, a, size, out)
-			return
+	for _, key := range n.mac1Keys(a.entry) {
+		for _, size := range []int{wire.MaxDatagram, wire.MinDatagram} {
+			h := wire.Hello1{Version: wire.Version, Label: a.mine, Noise: a.frame, Size: size}
+			mac1 := session.Mac1(key, wire.MACInput(h.Append(nil)))
+			sealed := session.SealedCookie{Nonce: c.Nonce, Sealed: c.Sealed}
+			if cookie, err := session.OpenCookie(key, mac1, sealed); err == nil {
+				a.cookie, a.mac1Key = &cookie, key
+				n.hello1(now, a, size, out)
+				return
+			}
 		}
 	}
 	n.count(drop.OpenFailed)
@@ -203,6 +205,9 @@ func (n *Node) answerHello1(now clock.Reading, from netip.AddrPort, b []byte, h 
 	p := wire.LinkPayload{
 		Flags: n.cfg.PostQuantum.flags(), Size: uint16(len(b)),
 		NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
+	}
+	if chain := n.ownChain(); len(b) >= wire.MinDatagram {
+		p.NetworkCert = chain // else the answer would be longer than the question
 	}
 	msg, err := hs.Write(nil, p.Append(nil))
 	if err != nil {
@@ -294,7 +299,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		n.count(drop.OpenFailed)
 		return
 	}
-	p, cert, err := n.childPayload(x, payload)
+	p, cert, err := n.childPayload(now, x, payload)
 	var hybrid bool
 	if err == nil {
 		hybrid, _, err = n.cfg.PostQuantum.agree(p.Flags)
@@ -334,8 +339,8 @@ func (n *Node) repeatedHello3(to wire.Label) {
 }
 
 // childPayload checks what a child says of itself.
-func (n *Node) childPayload(x *half, b []byte) (p wire.LinkPayload, cert *ident.NodeCert,
-	err error,
+func (n *Node) childPayload(now clock.Reading, x *half, b []byte) (p wire.LinkPayload,
+	cert *ident.NodeCert, err error,
 ) {
 	p, err = wire.ParseLinkPayload(b)
 	if err != nil {
@@ -348,5 +353,5 @@ func (n *Node) childPayload(x *half, b []byte) (p wire.LinkPayload, cert *ident.
 	if err := proves(cert, x.hs.RemoteStatic()); err != nil {
 		return p, nil, err
 	}
-	return p, cert, n.orTrusted(cert, n.proven(n.admitted, cert))
+	return p, cert, n.orTrusted(cert, n.proveChild(now, cert, p.NetworkCert))
 }

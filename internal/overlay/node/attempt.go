@@ -27,7 +27,8 @@ func (n *Node) newAttempt(now clock.Reading, to netip.AddrPort) {
 	p := &n.parents
 	n.endAttempt(now)
 	if mine, ok := n.labels.New(now.Up); ok {
-		p.attempt = &attempt{entry: p.entry, to: to, mine: mine, mac1Key: n.mac1Key(p.entry)}
+		p.attempt = &attempt{entry: p.entry, to: to, mine: mine}
+		n.address(p.attempt, 0)
 	}
 }
 
@@ -45,12 +46,27 @@ func (n *Node) firstMessage(a *attempt) bool {
 	return true
 }
 
-// mac1Key is the key a first message to a parents entry is addressed with.
-func (n *Node) mac1Key(entry int) [32]byte {
+// mac1Keys are the keys a first message to a parents entry may be addressed with: that of a pinned
+// parent, else of the authority of our network, which a relay of another network knows, and of the
+// network itself.
+func (n *Node) mac1Keys(entry int) [][32]byte {
 	if pin := n.parents.list[entry].Pin; !pin.IsZero() {
-		return pin
+		return [][32]byte{pin}
 	}
-	return n.who.Network.Key
+	if own := n.who.Network; !own.SelfSigned() {
+		return [][32]byte{own.Authority, own.Key}
+	}
+	return [][32]byte{n.who.Network.Key}
+}
+
+// address chooses the key of the next try: after silence it is the turn of the next one, and each
+// round begins with another, so that every key is tried with every size. A cookie belongs to the
+// key that it was asked with.
+func (n *Node) address(a *attempt, try int) {
+	if a != nil && a.cookie == nil {
+		keys := n.mac1Keys(a.entry)
+		a.mac1Key = keys[(n.parents.round+try)%len(keys)]
+	}
 }
 
 func (n *Node) endAttempt(now clock.Reading) {

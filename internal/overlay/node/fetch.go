@@ -103,14 +103,22 @@ func (n *Node) recordMessage(key ident.NodeID, l *link) []byte {
 		return wire.AppendMessage(nil, wire.ControlGone, g.Append(nil))
 	}
 	if row.Encoded == nil {
-		if b := n.passing[key]; b != nil {
-			return wire.AppendMessage(nil, wire.ControlRecord, b)
+		b := n.passing[key]
+		if b == nil {
+			return nil
 		}
-		return nil
+		m, err := wire.ParseRecord(b)
+		if err != nil {
+			return nil
+		}
+		m.NetworkCert = n.chainFor(row, l)
+		return wire.AppendMessage(nil, wire.ControlRecord, m.Append(nil))
 	}
-	m := wire.Record{Record: row.Encoded, NodeCert: n.certOf(row)}
+	m := wire.Record{
+		Record: row.Encoded, NodeCert: n.certOf(row), NetworkCert: n.chainFor(row, l),
+	}
 	if key == n.self && l.toward {
-		m.NodeCert = nil // the link handshake carried it
+		m.NodeCert, m.NetworkCert = nil, nil // the link handshake carried them
 	}
 	return wire.AppendMessage(nil, wire.ControlRecord, m.Append(nil))
 }

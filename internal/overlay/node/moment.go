@@ -3,9 +3,11 @@
 package node
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -55,41 +57,79 @@ type moment struct {
 	told      uint32 // of the last statement that was passed on to everybody
 }
 
-// load takes the bounds from before the restart.
-func (m *moments) load(n *Node) error {
-	m.of = map[ident.NetworkHash]*moment{}
-	for hash := range n.admitted {
-		m.of[hash] = &moment{}
-		name := timePrefix + hash.String()
-		b, stored := n.cfg.Stored[name]
-		if !stored {
-			continue
-		}
-		if len(b) < 4 {
-			return fmt.Errorf("load %s: damaged", name)
-		}
-		m.of[hash].bound = bound.From(binary.BigEndian.Uint32(b))
-		if len(b) == 4 {
-			continue
-		}
-		s, err := bound.Decode(b[4:])
-		if err != nil {
-			return fmt.Errorf("load %s: %w", name, err)
-		}
-		m.of[hash].statement = s
+// load takes the bound of a network from before the restart.
+func (m *moments) load(n *Node, hash ident.NetworkHash) error {
+	m.of[hash] = &moment{}
+	name := timePrefix + hash.String()
+	b, stored := n.cfg.Stored[name]
+	if !stored {
+		return nil
 	}
+	if len(b) < 4 {
+		return fmt.Errorf("load %s: damaged", name)
+	}
+	m.of[hash].bound = bound.From(binary.BigEndian.Uint32(b))
+	if len(b) == 4 {
+		return nil
+	}
+	s, err := bound.Decode(b[4:])
+	if err != nil {
+		return fmt.Errorf("load %s: %w", name, err)
+	}
+	m.of[hash].statement = s
+	return nil
+}
+
+func (m *moments) init(n *Node) {
+	m.of = map[ident.NetworkHash]*moment{}
 	m.save = newTimer(func(now clock.Reading, _ *Effects) { n.saveMoments(now) })
 	m.judge = newTimer(func(now clock.Reading, _ *Effects) { n.judge(now) })
 	m.state = newTimer(func(now clock.Reading, _ *Effects) { n.stateTime(now) })
 	if n.who.Cert.Roles.Has(ident.RoleTime) {
 		n.timers.arm(m.state, 0)
 	}
+}
+
+// followAll begins to follow every network that the configuration and the chains name, and takes
+// the time that their certificates prove.
+func (n *Node) followAll() error {
+	n.known = networks{}
+	keys := maps.Clone(n.admitted)
+	maps.Copy(keys, n.chains.believed)
+	for hash, c := range n.chains.certs {
+		keys[hash] = c.Key
+	}
+	for _, key := range slices.SortedFunc(maps.Values(keys), compareKeys) {
+		if err := n.follow(key); err != nil {
+			return err
+		}
+	}
+	n.revs.gone = n.isRevoked(n.who.Cert.Network, n.self)
 	own := n.who.Cert.Network
 	n.passed(own, n.who.Cert.NotBefore, n.lastOf(own))
-	if n.who.Network.SelfSigned() {
-		n.passed(own, n.who.Network.NotBefore, n.who.Network.NotAfter)
+	if c := n.who.Network; c.SelfSigned() {
+		n.passed(own, c.NotBefore, c.NotAfter)
+	} else {
+		n.passed(c.Authority.Hash(), c.NotBefore, 0)
+	}
+	for _, hash := range n.revs.order {
+		if c := n.chains.certs[hash]; c != nil {
+			n.passed(c.Authority.Hash(), c.NotBefore, 0)
+			n.timers.sooner(n.moments.judge, judgeEvery)
+		}
 	}
 	return nil
+}
+
+func compareKeys(a, b ident.NetworkKey) int { return bytes.Compare(a[:], b[:]) }
+
+// follow begins to keep the revoked keys and the time of a network.
+func (n *Node) follow(key ident.NetworkKey) error {
+	n.known.add(key)
+	if err := n.revs.load(n, key); err != nil {
+		return err
+	}
+	return n.moments.load(n, key.Hash())
 }
 
 // look notes the moment of a call, and what a synchronised clock shows then; 0 without one.
@@ -115,6 +155,9 @@ func (n *Node) moment(hash ident.NetworkHash) uint32 {
 func (n *Node) lastOf(hash ident.NetworkHash) uint32 {
 	if hash == n.who.Cert.Network {
 		return n.who.Network.NotAfter
+	}
+	if c := n.chains.certs[hash]; c != nil {
+		return c.NotAfter
 	}
 	return 0 // of other networks only the key is configured
 }
@@ -193,6 +236,7 @@ func (n *Node) watchParent(now clock.Reading, l *link, c *ident.NodeCert) {
 
 // judge ends links whose certificate has expired meanwhile.
 func (n *Node) judge(now clock.Reading) {
+	n.judgeChains(now)
 	for _, l := range n.links.all() {
 		if l.notAfter == 0 {
 			continue
@@ -227,8 +271,7 @@ func (n *Node) fromTime(l *link, b []byte) error {
 	if err != nil {
 		return err
 	}
-	key, admitted := n.admitted[s.Network.Hash()]
-	if !admitted || key != s.Network {
+	if n.known[s.Network.Hash()] != s.Network {
 		n.count(drop.NotAdmitted)
 		return nil
 	}

@@ -101,7 +101,15 @@ func (n *Node) newsMessage(now clock.Reading, l *link, typ uint8, b []byte) erro
 	return nil
 }
 
-// tellHeads tells a neighbour what we know of every network that is admitted here.
+// tellAllHeads asks every neighbour for news of a network that we did not know before.
+func (n *Node) tellAllHeads(hash ident.NetworkHash) {
+	m := wire.Heads{States: []wire.HeadState{n.headState(hash)}}
+	for _, l := range n.links.all() {
+		n.tell(l, wire.ControlHeads, m.Append(nil))
+	}
+}
+
+// tellHeads tells a neighbour what we know of every network that we follow.
 func (n *Node) tellHeads(l *link) {
 	for part := range slices.Chunk(n.revs.order, wire.MaxHeads) {
 		var m wire.Heads
@@ -427,6 +435,9 @@ func (n *Node) revocationProblems() (list []string) {
 	} else if err := n.unexpired(n.who.Cert); err != nil {
 		list = append(list, "this node's certificate has expired and others refuse it: "+
 			"get a new one from the operator of the network (an issuer cannot be asked yet)")
+	}
+	if why := n.ownChainProblem(); why != "" {
+		list = append(list, why)
 	}
 	for _, hash := range n.revs.order {
 		if c := n.revs.claims[hash]; c != nil && c.told {

@@ -37,9 +37,11 @@ type Node struct {
 
 	revs     revocations
 	moments  moments
+	chains   chainBook
 	wall     uint32   // what a synchronised clock shows now, in Unix seconds; 0 without one
 	admitted networks // whose children may attach
 	trusted  networks // whose members may agree on tunnels
+	known    networks // whose revoked keys and time we follow, authorities among them
 	labels   *label.Alloc
 	rows     rowBook
 	links    linkBook
@@ -72,6 +74,7 @@ type Config struct {
 	KeepAliveAuto bool               // learn a longer period from the NAT; needs the second socket
 	Rejoin        time.Duration      // how often an earlier parent is tried again (seed 001: 1m)
 	RelayNetworks []ident.NetworkKey // whose children are carried, without trust
+	Authorities   []ident.NetworkKey // whose networks' children are carried, without trust
 	TrustNetworks []ident.NetworkKey // whose members may agree on tunnels
 	TrustNodes    []ident.NodeID     // single nodes that may agree on tunnels
 	AcceptByHand  bool               // accept-tunnels = manual
@@ -147,10 +150,10 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		n.records.KeepIn(cfg.Log)
 	}
 	n.admitted, n.trusted = networksOf(who, &cfg)
-	if err := n.revs.load(n); err != nil {
-		return nil, err
-	}
-	if err := n.moments.load(n); err != nil {
+	n.chains.load(n)
+	n.revs.init()
+	n.moments.init(n)
+	if err := n.followAll(); err != nil {
 		return nil, err
 	}
 	n.rows.init()

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -59,6 +60,7 @@ type parentSearch struct {
 	tickets map[string]*keptTicket // by entry, kept on disk
 	earlier bool                   // the last try of an earlier parent was with a ticket
 	refused map[string]string      // by entry: why we did not want who answered last
+	round   int                    // how often the whole list was tried
 	quiet   bool                   // EventParentSilent was reported since the last success
 }
 
@@ -131,6 +133,7 @@ func (n *Node) tryParent(now clock.Reading, out *Effects) {
 	if p.tries >= largeTries {
 		size = wire.MinDatagram
 	}
+	n.address(p.attempt, p.tries)
 	n.hello1(now, p.attempt, size, out)
 	p.tries++
 	n.timers.arm(p.again, now.Up+helloFirst<<(p.tries-1))
@@ -164,6 +167,7 @@ func (n *Node) nextCandidate(now clock.Reading) {
 	p.entry++
 	if p.entry >= len(p.list) {
 		p.entry, p.quiet = 0, true
+		p.round++
 		p.wait = min(2*p.wait, helloCap)
 	}
 }
@@ -181,7 +185,7 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 		n.count(drop.OpenFailed)
 		return
 	}
-	p, cert, err := n.parentPayload(a, payload)
+	p, cert, err := n.parentPayload(now, a, payload)
 	var hybrid bool
 	if err == nil {
 		hybrid, _, err = n.cfg.PostQuantum.agree(p.Flags)
@@ -192,7 +196,7 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 	}
 	mine := wire.LinkPayload{
 		Flags: n.cfg.PostQuantum.flags(), KeepAlive: seconds(n.cfg.KeepAlive), Size: uint16(len(b)),
-		NodeCert: n.who.Cert.Append(nil), Head: n.ownList(),
+		NodeCert: n.who.Cert.Append(nil), NetworkCert: n.ownChain(), Head: n.ownList(),
 	}
 	msg, err := a.hs.Write(nil, mine.Append(nil))
 	if err != nil {
@@ -217,8 +221,8 @@ func (n *Node) fromHello2(now clock.Reading, from netip.AddrPort, b []byte, out 
 
 // parentPayload checks what a parent says of itself: the pinned key, or a member of a network
 // that we trust or that we were told relays for us.
-func (n *Node) parentPayload(a *attempt, b []byte) (p wire.LinkPayload, cert *ident.NodeCert,
-	err error,
+func (n *Node) parentPayload(now clock.Reading, a *attempt, b []byte) (p wire.LinkPayload,
+	cert *ident.NodeCert, err error,
 ) {
 	p, err = wire.ParseLinkPayload(b)
 	if err != nil {
@@ -231,7 +235,15 @@ func (n *Node) parentPayload(a *attempt, b []byte) (p wire.LinkPayload, cert *id
 	if err := proves(cert, a.hs.RemoteStatic()); err != nil {
 		return p, nil, err
 	}
-	return p, cert, n.acceptParent(a.entry, cert)
+	why := n.learnChain(now, cert, p.NetworkCert)
+	err = n.acceptParent(a.entry, cert)
+	if errors.Is(err, ErrForeign) && why != nil {
+		err = fmt.Errorf("%w: %w", err, why)
+	}
+	if errors.Is(err, ErrForeign) || errors.Is(err, ErrNoRelay) {
+		err = fmt.Errorf("%w; to accept it, pin the parent: parents = %v@HOST", err, cert.Key)
+	}
+	return p, cert, err
 }
 
 // acceptParent checks a parent's proven key and certificate against what the entry wants.
@@ -239,7 +251,7 @@ func (n *Node) acceptParent(entry int, cert *ident.NodeCert) error {
 	pin := n.parents.list[entry].Pin
 	switch {
 	case pin.IsZero():
-		return n.trusts(cert)
+		return n.asRelay(cert, n.trusts(cert))
 	case cert.Key != pin:
 		return ErrWrongPin
 	}
@@ -360,6 +372,7 @@ func (n *Node) tryEarlier(now clock.Reading, out *Effects) {
 		}
 	}
 	p.entry, p.addr = 0, 0
+	p.round++
 	if len(p.list[0].Addrs) == 0 {
 		return
 	}

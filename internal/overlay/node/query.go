@@ -188,7 +188,7 @@ func (n *Node) Problems() []string {
 			continue
 		}
 		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on "+
-			"the way, and does it admit our network (relay-networks)?")
+			"the way, and does it admit our network (relay-networks, trusted-authorities)?")
 	}
 	return list
 }
@@ -260,6 +260,7 @@ func (n *Node) Gauges() []Gauge {
 		{"records", n.records.Len(), state.DefaultRows},
 		{"records fetched", len(n.fetching), maxFetching},
 		{"records passed on", len(n.passing), maxPassing + maxFetching},
+		{"networks of authorities", len(n.chains.certs), maxChains},
 		{"probes", n.probes.count, maxProbes},
 		{"lists to tell a neighbour", lists, maxLists},
 		{"lists of which a part has come", n.incoming(), maxIncoming},

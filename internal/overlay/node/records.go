@@ -136,7 +136,7 @@ func (n *Node) fromRecord(now clock.Reading, l *link, b []byte) error {
 		return nil
 	}
 	if !n.records.Knows(r.Key, m.Record) {
-		if err := n.admitRecord(l, r, m.NodeCert); err != nil {
+		if err := n.admitRecord(now, l, r, m); err != nil {
 			n.count(refusal(err))
 			return nil
 		}
@@ -262,7 +262,8 @@ func (n *Node) ownKey(key ident.NodeID, l *link) (s *ident.Secret, k state.Kind,
 
 // admitRecord checks the signature and that the key belongs to an admitted network. A key whose
 // certificate was checked before needs only the signature.
-func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
+func (n *Node) admitRecord(now clock.Reading, l *link, r *state.Record, m wire.Record) error {
+	cert := m.NodeCert
 	if !r.Verify() {
 		return fmt.Errorf("record of %v: %w", r.Key, ident.ErrSignature)
 	}
@@ -285,7 +286,7 @@ func (n *Node) admitRecord(l *link, r *state.Record, cert []byte) error {
 	if c.Key != r.Key || c.Network != r.Network {
 		return ErrWrongKey
 	}
-	return n.proven(n.admitted, c)
+	return n.proveChild(now, c, m.NetworkCert)
 }
 
 // admitUpdate admits a record without a certificate: what the certificate of the known row spoke

@@ -36,38 +36,43 @@ type revocations struct {
 	gone   bool                              // this node's own key is revoked
 }
 
-// load takes the sets from before the restart.
-func (r *revocations) load(n *Node) error {
+func (r *revocations) init() {
 	r.sets = map[ident.NetworkHash]*revoke.Set{}
 	r.claims = map[ident.NetworkHash]*claim{}
-	r.order = slices.SortedFunc(maps.Keys(n.admitted), func(a, b ident.NetworkHash) int {
-		return bytes.Compare(a[:], b[:])
-	})
-	for _, hash := range r.order {
-		r.sets[hash] = revoke.NewSet(n.admitted[hash])
-		name := revokedPrefix + hash.String()
-		b, stored := n.cfg.Stored[name]
-		if !stored {
-			continue
-		}
-		s, err := revoke.DecodeSet(b)
-		if err == nil && s.Network() != n.admitted[hash] {
+}
+
+// load takes the set of a network from before the restart.
+func (r *revocations) load(n *Node, key ident.NetworkKey) error {
+	hash := key.Hash()
+	s := revoke.NewSet(key)
+	name := revokedPrefix + hash.String()
+	if b, stored := n.cfg.Stored[name]; stored {
+		var err error
+		s, err = revoke.DecodeSet(b)
+		if err == nil && s.Network() != key {
 			err = revoke.ErrNetwork
 		}
 		if err != nil {
 			return fmt.Errorf("load %s: %w", name, err)
 		}
-		r.sets[hash] = s
 	}
-	r.gone = n.isRevoked(n.who.Cert.Network, n.self)
+	if _, chained := n.chains.certs[hash]; chained {
+		s.Bound(maxChainKeys)
+	}
+	r.sets[hash] = s
+	at, _ := slices.BinarySearchFunc(r.order, hash, func(a, b ident.NetworkHash) int {
+		return bytes.Compare(a[:], b[:])
+	})
+	r.order = slices.Insert(r.order, at, hash)
 	return nil
 }
 
 // isRevoked tells whether a key is taken back: by its network, or by this node's own network,
-// which may ban whom it likes from its nodes. Other networks speak of their own members only.
+// which may ban whom it likes from its nodes. Other networks speak of their own members only, and
+// an authority of whole networks.
 func (n *Node) isRevoked(network ident.NetworkHash, key ident.NodeID) bool {
 	own := n.who.Cert.Network
-	if n.revs.sets[own].Has(key) {
+	if n.revs.sets[own].Has(key) || n.networkRevoked(network) {
 		return true
 	}
 	s := n.revs.sets[network]
@@ -76,6 +81,9 @@ func (n *Node) isRevoked(network ident.NetworkHash, key ident.NodeID) bool {
 
 // fit says why a key may be no neighbour and no partner, although its certificate verifies.
 func (n *Node) fit(c *ident.NodeCert) error {
+	if err := n.chainFit(c.Network); err != nil {
+		return err
+	}
 	if n.isRevoked(c.Network, c.Key) {
 		return fmt.Errorf("node %v: %w", c.Key, ErrRevoked)
 	}
@@ -178,7 +186,7 @@ func (n *Node) sweep(now clock.Reading, hash ident.NetworkHash) {
 	}
 	n.dropOrphans(now)
 	n.endRevokedComebacks(now)
-	n.sweepRows(hash)
+	n.sweepRows(hash, func(r state.Entry) bool { return n.isRevoked(r.Network, r.Key) })
 	for _, l := range n.links.all() {
 		switch {
 		case n.revs.gone:
@@ -189,12 +197,15 @@ func (n *Node) sweep(now clock.Reading, hash ident.NetworkHash) {
 	}
 }
 
-// sweepRows takes the revoked keys, and what hangs below them, out of the records.
-func (n *Node) sweepRows(hash ident.NetworkHash) {
+// sweepRows takes the keys that have ended, and what hangs below them, out of the records: those
+// of a network or, if it is an authority's, of all its networks.
+func (n *Node) sweepRows(hash ident.NetworkHash, ended func(state.Entry) bool) {
 	var list []ident.NodeID
 	n.records.EachEntry(func(r state.Entry) bool {
-		theirs := r.Network == hash || hash == n.who.Cert.Network
-		if theirs && r.Via != state.Self && n.isRevoked(r.Network, r.Key) {
+		chain := n.chains.certs[r.Network]
+		theirs := r.Network == hash || hash == n.who.Cert.Network ||
+			chain != nil && chain.Authority.Hash() == hash
+		if theirs && r.Via != state.Self && ended(r) {
 			list = append(list, r.Key)
 		}
 		return true

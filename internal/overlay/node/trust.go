@@ -58,7 +58,12 @@ func networksOf(who *ident.Identity, cfg *Config) (admitted, trusted networks) {
 // admissionKeys are the keys a first message may be addressed with, our own first.
 func (n *Node) admissionKeys() [][32]byte {
 	keys := [][32]byte{n.self, n.who.Network.Key}
-	for _, list := range [][]ident.NetworkKey{n.cfg.TrustNetworks, n.cfg.RelayNetworks} {
+	if own := n.who.Network; !own.SelfSigned() {
+		keys = append(keys, own.Authority)
+	}
+	for _, list := range [][]ident.NetworkKey{
+		n.cfg.Authorities, n.cfg.TrustNetworks, n.cfg.RelayNetworks,
+	} {
 		for _, k := range list {
 			if len(keys) < maxAdmissionKeys {
 				keys = append(keys, k)

@@ -19,6 +19,7 @@ type Set struct {
 	heads    []*Head // newest first; bit i of entry.heads is heads[i]
 	resigned []*Resignation
 	digest   [8]byte
+	most     int // revoked keys; MaxUnion unless Bound said less
 }
 
 // entry is one revoked key.
@@ -30,7 +31,7 @@ type entry struct {
 
 // NewSet makes an empty set.
 func NewSet(network ident.NetworkKey) *Set {
-	s := &Set{network: network}
+	s := &Set{network: network, most: MaxUnion}
 	s.renew()
 	return s
 }
@@ -40,6 +41,9 @@ func (s *Set) renew() {
 	sum := hashOf(s.Prints())
 	copy(s.digest[:], sum[:])
 }
+
+// Bound makes the set refuse lists with which it would have more keys than most. What it has stays.
+func (s *Set) Bound(most int) { s.most = min(most, MaxUnion) }
 
 // Network is the network whose keys these are.
 func (s *Set) Network() ident.NetworkKey { return s.network }
@@ -149,7 +153,7 @@ func (s *Set) Put(h *Head, since uint32, added []Fingerprint) (changed bool, err
 			fresh++
 		}
 	}
-	if len(s.entries)+fresh > MaxUnion {
+	if fresh > 0 && len(s.entries)+fresh > s.most {
 		return false, fmt.Errorf("%w: %d", ErrFull, len(s.entries)+fresh)
 	}
 	s.merge(h, prints)
@@ -266,7 +270,7 @@ func (s *Set) Resign(r *Resignation) (changed bool, err error) {
 	if err := r.Verify(); err != nil {
 		return false, err
 	}
-	if len(s.entries) >= MaxUnion {
+	if len(s.entries) >= s.most {
 		return false, ErrFull
 	}
 	s.entries = slices.Insert(s.entries, at, entry{print: mark})

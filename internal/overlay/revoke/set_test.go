@@ -243,3 +243,16 @@ func BenchmarkHas(b *testing.B) {
 		s.Has(key)
 	}
 }
+
+func TestASetMayBeBoundedFurther(t *testing.T) {
+	s := sample(t)
+	s.Bound(s.Len())
+	grown := next(t, s.Known(), operator(), 15)
+	if _, err := s.Put(grown.Head, 0, grown.Prints); !errors.Is(err, revoke.ErrFull) {
+		t.Errorf("a list beyond the bound: %v", err)
+	}
+	same := next(t, revoke.Known{Number: 8}, operator(), 10)
+	if _, err := s.Put(same.Head, 0, same.Prints); err != nil || s.Number() != 9 {
+		t.Errorf("a newer list without new keys: %v, number %d", err, s.Number())
+	}
+}

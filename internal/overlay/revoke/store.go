@@ -45,7 +45,7 @@ func DecodeSet(b []byte) (*Set, error) {
 	if v := r.take(1); v == nil || v[0] != version {
 		return nil, fmt.Errorf("%w: a set of another version", ErrEncoding)
 	}
-	s := &Set{}
+	s := &Set{most: MaxUnion}
 	copy(s.network[:], r.take(ident.KeySize))
 	if err := s.decodeProofs(r); err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ const (
 // mutants are the checks that keep somebody out, grouped by what they keep out.
 var mutants = slicesOf(
 	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
-	tickets,
+	tickets, chains,
 )
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
@@ -75,7 +75,7 @@ var links = []mutant{
 	},
 	{
 		"child-admitted", node + "admit.go",
-		"return p, cert, n.orTrusted(cert, n.proven(n.admitted, cert))",
+		"return p, cert, n.orTrusted(cert, n.proveChild(now, cert, p.NetworkCert))",
 		"return p, cert, nil",
 	},
 	{
