@@ -70,9 +70,9 @@ func (a *app) root() *cobra.Command {
 		a.nodesCommand(), a.resolveCommand(), a.routeCommand(), a.pingCommand(),
 		a.initCommand(), a.networkCommand(), a.nodeCommand(), a.certificatesCommand(),
 		a.createTunnelCommand(), a.tunnelsCommand(), a.doctorCommand(), a.revokeCommand(),
+		a.dependentCommand(), a.rulesCommand(),
 	)
 	root.AddCommand(a.switchCommands()...)
-	root.AddCommand(a.missingCommands()...)
 	root.SetHelpCommand(a.helpCommand(root))
 	root.AddCommand(a.manCommand(root))
 	return root
@@ -88,6 +88,8 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 			if err != nil || topic == nil || len(rest) > 0 {
 				return fmt.Errorf("unknown command %q", strings.Join(args, " "))
 			}
+			topic.InitDefaultHelpFlag() // cobra's own command forgets these two
+			topic.InitDefaultVersionFlag()
 			return topic.Help()
 		},
 	}

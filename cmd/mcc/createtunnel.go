@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,11 +35,12 @@ type creating struct {
 func (a *app) createTunnelCommand() *cobra.Command {
 	t := &creating{}
 	c := a.formatted(&cobra.Command{
-		Use:   "create-tunnel --targets TARGETS --remote-node NODE [DIR]",
+		Use:   "create-tunnel --targets TARGETS --remote-node NODE [OUTPUT-DIRECTORY]",
 		Short: "Create a tunnel from another node to services here",
 		Long: "Create a tunnel: the remote node reaches the targets on this node, or on a device " +
 			"beside it,\nand nothing else does. The tunnel works without a restart once the " +
-			"remote node has accepted it.\nDIR is the tunnels directory of the daemon by default.",
+			"remote node has accepted it.\nThe output directory is the tunnels directory of " +
+			"the daemon by default: " + conf.Default(conf.DefaultDir).Tunnels.Dir + ".",
 		Args: cobra.MaximumNArgs(1),
 	})
 	addParentFlags(c, &t.parent, &t.stdin)
@@ -79,14 +81,8 @@ func (t *creating) parse(now time.Time) error {
 	if t.cert.Peer, err = ident.ParseNodeID(t.remote); err != nil {
 		return usagef("--remote-node: %v", err)
 	}
-	if t.cert.Names, err = conf.ParseNames(t.names); err != nil {
-		return usagef("--dns-names: %v", err)
-	}
-	if t.cert.Static, err = conf.ParseStatic(t.static); err != nil {
-		return usagef("--static-ip-address: %v", err)
-	}
-	if t.extIP, err = conf.ParseExternal(t.external); err != nil {
-		return usagef("--external-ip-address: %v", err)
+	if err := t.parseDevice("--static-ip-address", "--external-ip-address"); err != nil {
+		return err
 	}
 	if t.cert.NotAfter, err = parseExpiry(t.expires, now); err != nil {
 		return usagef("--expires: %v", err)
@@ -95,6 +91,21 @@ func (t *creating) parse(now time.Time) error {
 		if err := conf.CheckTunnelName(t.name); err != nil {
 			return usagef("--name: %v", err)
 		}
+	}
+	return nil
+}
+
+// parseDevice checks what is said about the endpoint itself; the names are those under which a
+// person gave its addresses.
+func (t *creating) parseDevice(static, external string) (err error) {
+	if t.cert.Names, err = conf.ParseNames(t.names); err != nil {
+		return usagef("--dns-names: %v", err)
+	}
+	if t.cert.Static, err = conf.ParseStatic(t.static); err != nil {
+		return usagef("%s: %v", static, err)
+	}
+	if t.extIP, err = conf.ParseExternal(t.external); err != nil {
+		return usagef("%s: %v", external, err)
 	}
 	return nil
 }
@@ -132,10 +143,11 @@ var errExpiry = errors.New("write a day (2030-12-31), a moment (RFC 3339), 90d o
 
 // A place is where a tunnel's files belong and what they have to agree with.
 type place struct {
-	tunnels string
-	network string // the network's certificate
-	config  *conf.Config
-	running bool // the daemon answered
+	tunnels    string
+	dependents string // deprecated, and read like the first
+	network    string // the network's certificate
+	config     *conf.Config
+	running    bool // the daemon answered
 }
 
 // find asks the daemon where its files are; without one the documented places hold.
@@ -153,7 +165,10 @@ func (a *app) find() (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	p := place{config.Tunnels.Dir, config.Certs.Networks[0], config, running}
+	p := place{
+		tunnels: config.Tunnels.Dir, dependents: config.Tunnels.DependentNodes,
+		network: config.Certs.Networks[0], config: config, running: running,
+	}
 	if running {
 		p.tunnels = dir.Tunnels
 	}
@@ -180,32 +195,14 @@ func (a *app) createTunnel(t *creating, named bool) error {
 	if t.dir == "" {
 		t.dir = p.tunnels
 	}
-	if !named {
-		t.parent = p.network
-	}
-	if err := p.config.CheckExternal(t.extIP); t.extIP.IsValid() && err != nil {
-		return usagef("--external-ip-address: %v", err)
-	}
-	network, err := readNetworkCert(t.parent)
-	if err != nil {
-		return err
-	}
-	secret, err := ident.NewSecret(rand.Reader)
-	if err != nil {
-		return err
-	}
-	t.cert.Key = secret.ID()
-	if err := t.chooseName(); err != nil {
-		return err
-	}
-	signer, err := a.networkSecret(t.stdin, network)
+	secret, signer, err := a.endpointKeys(t, p, named)
 	if err != nil {
 		return err
 	}
 	if err := ident.SignEndpointCert(&t.cert, signer); err != nil {
 		return usagef("%v", err)
 	}
-	if err := t.write(secret); err != nil {
+	if err := t.write(secret, t.cert.Append(nil)); err != nil {
 		return err
 	}
 	a.keepNamesKey(filepath.Dir(t.parent), signer)
@@ -217,6 +214,32 @@ func (a *app) createTunnel(t *creating, named bool) error {
 	return a.show(done, func() {
 		a.printf("tunnel  %s\nid      %s\nfile    %s\n", done.Name, done.ID, done.Config)
 	})
+}
+
+// endpointKeys makes the key of an endpoint, settles its name, and gets the key that signs its
+// certificate. named: a person said which network's.
+func (a *app) endpointKeys(t *creating, p place, named bool) (
+	own, signer *ident.Secret, err error,
+) {
+	if !named {
+		t.parent = p.network
+	}
+	if err := p.config.CheckExternal(t.extIP); t.extIP.IsValid() && err != nil {
+		return nil, nil, usagef("--external-ip-address: %v", err)
+	}
+	network, err := readNetworkCert(t.parent)
+	if err != nil {
+		return nil, nil, err
+	}
+	if own, err = ident.NewSecret(rand.Reader); err != nil {
+		return nil, nil, err
+	}
+	t.cert.Key = own.ID()
+	if err := t.chooseName(); err != nil {
+		return nil, nil, err
+	}
+	signer, err = a.networkSecret(t.stdin, network)
+	return own, signer, err
 }
 
 // chooseName settles the name and refuses one that is taken.
@@ -242,7 +265,7 @@ func (t *creating) chooseName() error {
 func (t *creating) path(suffix string) string { return filepath.Join(t.dir, t.name+suffix) }
 
 // write makes the three files; the daemon reads the one that is written last.
-func (t *creating) write(secret *ident.Secret) error {
+func (t *creating) write(secret *ident.Secret, cert []byte) error {
 	description := conf.Tunnel{
 		Name: t.name, File: t.path(conf.TunnelSuffix),
 		Certificate: t.path("-certificate.txt"), PrivateKey: t.path("-private-key.txt"),
@@ -253,7 +276,7 @@ func (t *creating) write(secret *ident.Secret) error {
 	}
 	return writeAll([]file{
 		{description.PrivateKey, ident.EncodeSecretText(secret), secretPerm},
-		{description.Certificate, ident.EncodeText(t.cert.Append(nil)), publicPerm},
+		{description.Certificate, ident.EncodeText(cert), publicPerm},
 		{description.File, description.Format(), publicPerm},
 	})
 }
@@ -276,7 +299,8 @@ func (a *app) reload(p place, dir string) (running bool, err error) {
 		a.notef("the daemon does not run: the tunnel starts with it")
 		return false, nil
 	}
-	if filepath.Clean(dir) != filepath.Clean(p.tunnels) {
+	known := []string{filepath.Clean(p.tunnels), filepath.Clean(p.dependents)}
+	if !slices.Contains(known, filepath.Clean(dir)) {
 		a.notef("the daemon reads %s and not %s", p.tunnels, dir)
 	}
 	var r api.ReloadReply

@@ -27,9 +27,9 @@ func (a *app) nodeCommand() *cobra.Command {
 	var parent string
 	var stdin, force bool
 	c := a.formatted(&cobra.Command{
-		Use:   "generate-node-certificate [DIR]",
+		Use:   "generate-node-certificate [OUTPUT-DIRECTORY]",
 		Short: "Make a node's certificate and private key",
-		Long: "Make a node's certificate and private key in DIR, by default " +
+		Long: "Make a node's certificate and private key. The output directory is by default " +
 			conf.DefaultDir + ".",
 		Args: cobra.MaximumNArgs(1),
 		RunE: a.do(func(words []string) error {

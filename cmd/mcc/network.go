@@ -28,11 +28,11 @@ type newNetwork struct {
 func (a *app) networkCommand() *cobra.Command {
 	w := &newNetwork{}
 	c := a.formatted(&cobra.Command{
-		Use:   "generate-network-certificate [DIR]",
+		Use:   "generate-network-certificate [OUTPUT-DIRECTORY]",
 		Short: "Make a new network, or sign one as its authority",
 		Long: "Make a new network: network-certificate.txt, which every node gets, and " +
 			"network-private-key.txt,\nwhich makes nodes and tunnels and belongs on no node. " +
-			"DIR is the current directory by default.\n\n" +
+			"Without a directory they go to the current one.\n\n" +
 			"The key of a network can sign other networks: it is then their authority. Relays " +
 			"that name its\npublic key in trusted-authorities carry the nodes of all of them. " +
 			"With --authority the private key\nof the authority is asked for. With --network " +

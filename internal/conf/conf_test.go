@@ -281,7 +281,6 @@ func TestAWrongValueIsRefusedWithAReason(t *testing.T) {
 		{"ssl-certificates = a.pem, a.pem", "listed twice"},
 		{"tags = a b", "not one word"},
 		{"user = a b", "not one word"},
-		{"dependent-nodes = elsewhere", "not available"},
 		{"log-file = a\x00b", "is not text"},
 		{"log-file = a\xffb", "is not text"},
 		{"= 1", "unknown key"},

@@ -204,7 +204,8 @@ var coreKeys = []key[Config]{
 	},
 	{
 		name: "dependent-nodes", def: "dependent-nodes", deprecated: "tunnels",
-		doc:   "Directory of dependent node files. Deprecated: use tunnels.",
+		doc: "Directory of dependent node files, read like tunnel files. Deprecated: use\n" +
+			"tunnels.",
 		field: path(func(c *Config) *string { return &c.Tunnels.DependentNodes }),
 	},
 	{

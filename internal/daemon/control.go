@@ -127,7 +127,7 @@ func (c *control) healthOf(n *node.Node) api.HealthReply {
 	}
 	return api.HealthReply{
 		OK: len(problems) == 0, Problems: problems,
-		Warnings: slices.Concat(c.d.files.notes, c.d.host.lacks),
+		Warnings: slices.Concat(c.d.files.notes, c.d.host.lacks, l.tunnels.notes),
 	}
 }
 

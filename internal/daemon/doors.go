@@ -27,7 +27,7 @@ func (d *daemon) openDoors() error {
 		return err
 	}
 	var err error
-	d.watch, err = newDirWatch(d.files.cfg.Tunnels.Dir)
+	d.watch, err = newDirWatch(d.files.cfg.Tunnels.Dir, d.files.cfg.Tunnels.DependentNodes)
 	d.later(func() error { d.watch.close(); return nil })
 	d.log.problem("watching the tunnels directory", err)
 	return nil

@@ -83,6 +83,9 @@ var fixed = []struct {
 			slices.Equal(a.Certs.Networks, b.Certs.Networks)
 	}},
 	{"tunnels", func(a, b *conf.Config) bool { return a.Tunnels.Dir == b.Tunnels.Dir }},
+	{"dependent-nodes", func(a, b *conf.Config) bool {
+		return a.Tunnels.DependentNodes == b.Tunnels.DependentNodes
+	}},
 	{"accept-tunnels", func(a, b *conf.Config) bool {
 		return a.Tunnels.Accept == b.Tunnels.Accept
 	}},

@@ -29,47 +29,73 @@ type tunnelSet struct {
 	good     []node.ServerTunnel
 	broken   []string // names of the files that cannot be used
 	problems []string // why, in sentences; one for each of broken
+	notes    []string // what is no problem and does nothing either
+
+	files map[ident.NodeID]string // which file has a key
+	names map[string]bool         // of the files in the tunnels directory
 }
 
 // tunnelTrouble is what was wrong with the tunnel files at the last look. The node's goroutine
 // owns it.
-type tunnelTrouble struct{ problems []string }
+type tunnelTrouble struct{ problems, notes []string }
 
-// readTunnels reads the tunnels directory. A file that is wrong does not stop the others. The
-// error means that the directory cannot be read at all.
+// readTunnels reads the tunnels directory, and the deprecated one beside it. A file that is wrong
+// does not stop the others. The error means that a directory cannot be read at all.
 func readTunnels(cfg *conf.Config) (tunnelSet, error) {
-	dir := cfg.Tunnels.Dir
-	entries, err := os.ReadDir(dir)
+	set := tunnelSet{files: map[ident.NodeID]string{}, names: map[string]bool{}}
+	err := set.readDir(cfg, cfg.Tunnels.Dir, readTunnel)
 	if errors.Is(err, fs.ErrNotExist) {
-		return tunnelSet{missing: true}, nil
+		set.missing, err = true, nil
 	}
 	if err != nil {
 		return tunnelSet{}, fmt.Errorf("tunnels directory: %w", err)
 	}
-	var set tunnelSet
-	owners := map[ident.NodeID]string{}
+	if err := set.readDependents(cfg); err != nil {
+		return tunnelSet{}, fmt.Errorf("dependent-nodes directory: %w", err)
+	}
+	return set, nil
+}
+
+// readDir adds the files of one directory. A file of an earlier directory goes before one of the
+// same name or key.
+func (s *tunnelSet) readDir(cfg *conf.Config, dir string,
+	read func(*conf.Config, string) (node.ServerTunnel, error),
+) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	earlier := maps.Clone(s.names)
 	for _, e := range entries {
 		file := e.Name()
 		if !strings.HasSuffix(file, conf.TunnelSuffix) || file[0] == '.' || e.IsDir() {
 			continue
 		}
+		path := filepath.Join(dir, file)
 		name := strings.TrimSuffix(file, conf.TunnelSuffix)
-		if len(set.good) >= tunnel.MaxTunnels {
-			set.reject(name, fmt.Errorf("%s: more than %d tunnels", file, tunnel.MaxTunnels))
+		if len(s.good) >= tunnel.MaxTunnels {
+			s.reject(name, fmt.Errorf("%s: more than %d tunnels", path, tunnel.MaxTunnels))
 			break
 		}
-		t, err := readTunnel(cfg, filepath.Join(dir, file))
-		if err == nil && owners[t.Cert.Key] != "" {
-			err = fmt.Errorf("%s: its key is that of %s", file, owners[t.Cert.Key])
+		s.names[name] = true
+		t, err := read(cfg, path)
+		switch {
+		case errors.Is(err, errNoTunnel):
+			s.notes = append(s.notes, err.Error())
+			continue
+		case err == nil && earlier[name]:
+			err = fmt.Errorf("%s: the tunnels directory has a tunnel of this name", path)
+		case err == nil && s.files[t.Cert.Key] != "":
+			err = fmt.Errorf("%s: its key is that of %s", path, s.files[t.Cert.Key])
 		}
 		if err != nil {
-			set.reject(name, err)
+			s.reject(name, err)
 			continue
 		}
-		owners[t.Cert.Key] = file
-		set.good = append(set.good, t)
+		s.files[t.Cert.Key] = path
+		s.good = append(s.good, t)
 	}
-	return set, nil
+	return nil
 }
 
 func (s *tunnelSet) reject(name string, err error) {
@@ -137,6 +163,7 @@ func (d *daemon) reloadTunnels(ctx context.Context) (api.ReloadReply, error) {
 			}
 		}
 		d.loop.tunnels.problems = reply.Problems
+		d.followNotes(set.notes)
 	})
 	return reply, stopped
 }

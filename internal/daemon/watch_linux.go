@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,18 +29,18 @@ const (
 	watchAbove = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_ONLYDIR
 )
 
-// dirWatch tells when a directory changes (inotify(7)), so that nobody has to look again and
-// again. It also watches the directory above, because the one it is about may not exist yet.
+// dirWatch tells when one of a few directories changes (inotify(7)), so that nobody has to look
+// again and again. It also watches those above, because the ones it is about may not exist yet.
 type dirWatch struct {
-	dir  string
+	dirs []string
 	file *os.File // nil where the system has no watches left
 }
 
-func newDirWatch(dir string) (*dirWatch, error) {
-	w := &dirWatch{dir: dir}
+func newDirWatch(dirs ...string) (*dirWatch, error) {
+	w := &dirWatch{dirs: dirs}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return w, fmt.Errorf("watch %s: %w", dir, err)
+		return w, fmt.Errorf("watch %s: %w", strings.Join(dirs, ", "), err)
 	}
 	w.file = os.NewFile(uintptr(fd), "inotify")
 	w.add()
@@ -57,8 +58,12 @@ func (w *dirWatch) add() {
 	}
 	_ = raw.Control(func(fd uintptr) { // an error means that the watch is closed
 		// A directory that is not there cannot be watched; the one above tells when it comes.
-		_, _ = unix.InotifyAddWatch(int(fd), filepath.Dir(w.dir), watchAbove)
-		_, _ = unix.InotifyAddWatch(int(fd), w.dir, watchInside)
+		for _, dir := range w.dirs {
+			_, _ = unix.InotifyAddWatch(int(fd), filepath.Dir(dir), watchAbove)
+		}
+		for _, dir := range w.dirs {
+			_, _ = unix.InotifyAddWatch(int(fd), dir, watchInside)
+		}
 	})
 }
 
@@ -125,7 +130,10 @@ func (w *dirWatch) concerns(events []byte) bool {
 		length := int(binary.NativeEndian.Uint32(events[12:]))
 		size := min(unix.SizeofInotifyEvent+length, len(events))
 		name := strings.TrimRight(string(events[unix.SizeofInotifyEvent:size]), "\x00")
-		if mask&unix.IN_Q_OVERFLOW != 0 || name == filepath.Base(w.dir) ||
+		itself := slices.ContainsFunc(w.dirs, func(dir string) bool {
+			return name == filepath.Base(dir)
+		})
+		if mask&unix.IN_Q_OVERFLOW != 0 || itself ||
 			strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".txt") {
 			return true
 		}

@@ -10,7 +10,7 @@ import "context"
 // do.
 type dirWatch struct{}
 
-func newDirWatch(string) (*dirWatch, error) { return &dirWatch{}, nil }
+func newDirWatch(...string) (*dirWatch, error) { return &dirWatch{}, nil }
 
 func (*dirWatch) add() {}
 
