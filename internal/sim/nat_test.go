@@ -96,6 +96,25 @@ func TestThePeriodIsNineTenthsOfWhatTheNATKeeps(t *testing.T) {
 	}
 }
 
+func TestALinuxRouterIsMeasuredByWhatItDoesWithAStream(t *testing.T) {
+	for _, c := range []struct{ fresh, timeout, least, most time.Duration }{
+		{30 * time.Second, 2 * time.Minute, 104 * time.Second, 111 * time.Second}, // as shipped
+		{10 * time.Second, 40 * time.Second, 34 * time.Second, 38 * time.Second},
+	} {
+		w, root, leaf, nat := metered(110, c.timeout)
+		nat.Fresh = c.fresh
+		w.Run(6 * time.Hour)
+		x := listen(w)
+		if got := pace(w, x, 4*time.Hour); got < c.least || got > c.most {
+			t.Errorf("a router of %v and %v: a frame every %v", c.fresh, c.timeout, got)
+		}
+		if root.Node.Links() != 1 || parentUps(leaf) != 1 {
+			t.Errorf("a router of %v and %v: the link did not hold", c.fresh, c.timeout)
+		}
+		sound(t, w)
+	}
+}
+
 func TestANATThatShrinksIsNoticedAtTheNextKeepAlive(t *testing.T) {
 	w, root, leaf, nat := metered(103, 10*time.Minute)
 	w.Run(4 * time.Hour)

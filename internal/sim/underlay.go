@@ -15,6 +15,7 @@ import (
 type NAT struct {
 	Addr      netip.Addr
 	Timeout   time.Duration
+	Fresh     time.Duration // instead of Timeout for a new mapping, as Linux has it; 0: the same
 	Filter    Filter
 	Symmetric bool // a mapping of its own for each destination (address and port dependent)
 	next      uint16
@@ -30,6 +31,28 @@ type mapping struct {
 	port   uint16
 	used   time.Duration
 	peers  map[netip.AddrPort]time.Duration
+
+	born     time.Duration
+	answered bool
+	stream   bool // packets went both ways when it was older than streamAge
+}
+
+// streamAge is how old a mapping has to be until Linux takes it for more than one question and its
+// answer.
+const streamAge = 2 * time.Second
+
+// alive tells whether a mapping still stands.
+func (n *NAT) alive(now time.Duration, m *mapping) bool {
+	if n.Fresh > 0 && !m.stream {
+		return now-m.used <= n.Fresh
+	}
+	return now-m.used <= n.Timeout
+}
+
+// use notes a packet through a mapping.
+func (m *mapping) use(now time.Duration) {
+	m.used = now
+	m.stream = m.stream || m.answered && now-m.born > streamAge
 }
 
 // NewNAT puts a translator at a public address.
@@ -52,27 +75,31 @@ func (n *NAT) outward(now time.Duration, from, to netip.AddrPort) netip.AddrPort
 		key.to = to
 	}
 	m := n.out[key]
-	if m == nil || now-m.used > n.Timeout {
+	if m == nil || !n.alive(now, m) {
 		if m != nil {
 			delete(n.in, m.port)
 		}
 		n.next++
-		m = &mapping{inside: from, port: n.next, peers: map[netip.AddrPort]time.Duration{}}
+		m = &mapping{
+			inside: from, port: n.next, peers: map[netip.AddrPort]time.Duration{}, born: now,
+		}
 		n.out[key], n.in[m.port] = m, m
 	}
-	m.used, m.peers[to] = now, now
+	m.use(now)
+	m.peers[to] = now
 	return netip.AddrPortFrom(n.Addr, m.port)
 }
 
 func (n *NAT) inward(now time.Duration, from netip.AddrPort, port uint16) (netip.AddrPort, bool) {
 	m := n.in[port]
-	if m == nil || now-m.used > n.Timeout {
+	if m == nil || !n.alive(now, m) {
 		return netip.AddrPort{}, false
 	}
 	if !n.admits(m, from) {
 		return netip.AddrPort{}, false
 	}
-	m.used = now
+	m.answered = true
+	m.use(now)
 	return m.inside, true
 }
 

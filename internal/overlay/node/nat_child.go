@@ -34,6 +34,10 @@ const (
 	// natNow is how long the answer at once is waited for, natLate how long a late one.
 	natNow  = 3 * time.Second
 	natLate = 5 * time.Second
+	// natWarm is how long after a first question the delay is asked for. Linux keeps a mapping for
+	// udp_timeout (30 s) until packets go both ways more than two seconds after its first one, and
+	// for udp_timeout_stream (120 s) from then on; the mapping of a link is of the second kind.
+	natWarm = 3 * time.Second
 	// natStart is how long a new link is left alone, natJitter spreads the children of a parent.
 	natStart  = 5 * time.Second
 	natJitter = 10 * time.Second
@@ -59,6 +63,8 @@ type known struct {
 //	   ^                 | natMute times           | natFails times
 //	   +-----------------+ nothing                 +--> asked (shorter)
 //	   +--- when low and high are close ---
+//
+// Where the mapping may be a new one, asked and waiting have a round of natWarm in front of them.
 type natSearch struct {
 	link   *link // the parent whose link is asked about; nil while there is none
 	place  [8]byte
@@ -68,7 +74,8 @@ type natSearch struct {
 	trial  int // under way, 0 resting
 	number uint32
 	acked  bool
-	fails  int // of this trial
+	warm   bool // the mapping of the second socket is no new one
+	fails  int  // of this trial
 	mute   int
 	said   time.Duration // the period that the parent knows
 	timer  *timer
@@ -99,7 +106,7 @@ func (n *Node) natAttached(now clock.Reading, l *link) {
 	}
 	hint := max(s.low, s.hint)
 	s.link, s.said = l, 0
-	s.low, s.high, s.hint, s.trial, s.fails, s.mute = 0, 0, hint, 0, 0, 0
+	s.low, s.high, s.hint, s.trial, s.fails, s.mute, s.warm = 0, 0, hint, 0, 0, 0, false
 	n.setPeriod(now, n.cfg.KeepAlive)
 	n.timers.arm(s.timer, now.Up+natStart+n.jitter(natJitter))
 }
@@ -129,6 +136,12 @@ func (n *Node) setPeriod(now clock.Reading, d time.Duration) {
 // natDue acts when an answer did not come in time, or when the search has rested.
 func (n *Node) natDue(now clock.Reading, out *Effects) {
 	s := &n.nat
+	if s.acked && !s.warm && s.trial > 0 {
+		s.warm = true
+		n.natAsk(now, out)
+		return
+	}
+	s.warm = false
 	switch {
 	case s.trial == 0:
 		if s.low > 0 {
@@ -227,7 +240,7 @@ func (n *Node) FromProbe(now clock.Reading, from netip.AddrPort, b []byte, out *
 		n.count(drop.Replay)
 	case a.Delay == 0 && !s.acked:
 		n.natPlace(now, a.Place)
-	case int(a.Delay) == s.trial && s.acked:
+	case int(a.Delay) == s.trial && s.acked && s.warm:
 		n.natProven(now, out)
 	default:
 		n.count(drop.Replay)
@@ -251,7 +264,11 @@ func (n *Node) natPlace(now clock.Reading, at [8]byte) {
 			return
 		}
 	}
-	n.timers.arm(s.timer, now.Up+time.Duration(s.trial)*time.Second+natLate)
+	wait := natWarm
+	if s.warm {
+		wait = time.Duration(s.trial)*time.Second + natLate
+	}
+	n.timers.arm(s.timer, now.Up+wait)
 }
 
 // natProven takes the late answer: a mapping lived that long.
@@ -305,7 +322,7 @@ func (n *Node) fromMoved(now clock.Reading, l *link, b []byte) error {
 		return nil
 	}
 	s.hint = s.low
-	s.low, s.high, s.trial, s.fails, s.mute = 0, 0, 0, 0, 0
+	s.low, s.high, s.trial, s.fails, s.mute, s.warm = 0, 0, 0, 0, 0, false
 	n.setPeriod(now, n.cfg.KeepAlive)
 	n.timers.arm(s.timer, now.Up+n.jitter(natStart))
 	return nil
