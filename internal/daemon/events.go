@@ -36,6 +36,7 @@ var lines = map[node.EventKind]struct {
 	node.EventWithheld:       {slog.LevelWarn, "a list of revoked keys is withheld"},
 	node.EventSessionMoved:   {slog.LevelDebug, "session moved"},
 	node.EventSessionRefused: {slog.LevelWarn, "session refused"},
+	node.EventKeepAlive:      {slog.LevelInfo, "keep-alive period learned"},
 }
 
 // event writes an event's line.
@@ -59,6 +60,7 @@ func (b *logbook) event(e node.Event) {
 	add(e.Tunnel != ident.NodeID{}, "tunnel", e.Tunnel.String())
 	add(e.Addr.IsValid(), "address", e.Addr.String())
 	add(e.Text != "", "detail", e.Text)
+	add(e.Kind == node.EventKeepAlive, "period", e.Took.String())
 	b.LogAttrs(ctx, line.level, line.text, attrs...) //nolint:sloglint // constants of the table
 }
 

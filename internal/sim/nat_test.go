@@ -100,6 +100,7 @@ func TestALinuxRouterIsMeasuredByWhatItDoesWithAStream(t *testing.T) {
 	for _, c := range []struct{ fresh, timeout, least, most time.Duration }{
 		{30 * time.Second, 2 * time.Minute, 104 * time.Second, 111 * time.Second}, // as shipped
 		{10 * time.Second, 40 * time.Second, 34 * time.Second, 38 * time.Second},
+		{10 * time.Second, 20 * time.Second, 15 * time.Second, 19 * time.Second},
 	} {
 		w, root, leaf, nat := metered(110, c.timeout)
 		nat.Fresh = c.fresh
@@ -113,6 +114,35 @@ func TestALinuxRouterIsMeasuredByWhatItDoesWithAStream(t *testing.T) {
 		}
 		sound(t, w)
 	}
+}
+
+func TestTheMappingOfAFixedPeriodOutlivesThePeriodBehindALinuxRouter(t *testing.T) {
+	w := New(111)
+	w.Add(Config{Name: "root", Addr: rootAddr})
+	nat := w.NewNAT("203.0.113.10", 2*time.Minute)
+	nat.Fresh = 30*time.Second - 1 // a mapping that was used 30 seconds ago is gone
+	leaf := w.Add(Config{
+		Name: "leaf", Addr: "192.168.1.2:9376", NAT: nat, Parents: []string{rootAddr},
+	})
+	hour := func() (addresses int) {
+		w.Run(5 * time.Minute)
+		x, froms := listen(w), map[string]bool{}
+		w.Run(time.Hour)
+		for _, f := range x.frames[wire.TypeLink] {
+			if f.host == leaf {
+				froms[f.from.String()] = true
+			}
+		}
+		return len(froms)
+	}
+	if n := hour(); n != 1 {
+		t.Errorf("in an hour the frames came from %d addresses", n)
+	}
+	nat.Forget() // the router was restarted
+	if n := hour(); n != 1 {
+		t.Errorf("in the hour after the router's restart they came from %d addresses", n)
+	}
+	sound(t, w)
 }
 
 func TestANATThatShrinksIsNoticedAtTheNextKeepAlive(t *testing.T) {

@@ -108,7 +108,7 @@ func TestWhoRequiresTheExchangeRefusesWhoHasItOffWithASentence(t *testing.T) {
 func TestTheExchangeStandsLoss(t *testing.T) {
 	for _, pq := range []node.PostQuantum{node.PQPrefer, node.PQRequire} {
 		run := func() [32]byte {
-			w := homePQ(95, pq, pq, pq)
+			w := homePQ(96, pq, pq, pq)
 			w.SetLink(Link{
 				Delay: 15 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: 0.2, Twice: 0.05,
 			})

@@ -248,7 +248,7 @@ func movingGateway(p *play) {
 		g.MoveTo(fmt.Sprintf("100.99.0.%d:9376", i+1))
 		took := p.asks(c, "meter", time.Minute)
 		p.say("the first answer came %v after the move", took)
-		p.stream(c, "meter", 30*time.Second, 100)
+		p.stream(c, "meter", 40*time.Second, 100)
 	}
 	if n := swings(g); n > 4 {
 		p.fail("the gateway changed its parent %d times", n)

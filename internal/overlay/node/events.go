@@ -34,6 +34,7 @@ const (
 	EventWithheld                            // somebody has a list that we lack (Key = who, Text)
 	EventSessionMoved                        // a session goes on over another path (Key)
 	EventSessionRefused                      // no session, by the other end's setting (Key, Text)
+	EventKeepAlive                           // how often the parent hears of us changed (Took)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

@@ -41,6 +41,12 @@ var askDelays = [...]time.Duration{
 	time.Second, time.Second, time.Second, 2 * time.Second, 2 * time.Second,
 }
 
+// settleAfter is how long after a new mapping of a translator on the way the child asks its parent.
+// Linux keeps a mapping for 30 s until packets have gone both ways for more than two seconds, and
+// for 120 s from then on. Without this each keep-alive of 30 s would find its mapping just gone,
+// and make another one that is answered at once and then never.
+const settleAfter = 3 * time.Second
+
 // hintDelay is the wait between questions after an ICMP error.
 const hintDelay = time.Second
 
@@ -211,8 +217,23 @@ func (n *Node) linkTimers(now clock.Reading, l *link) {
 	l.up.granted, l.up.resetEnd = false, 0 // the token was for another label
 	l.up.renew = newTimer(func(now clock.Reading, out *Effects) { n.renewLink(now, l, out) })
 	l.up.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
-	n.arm(l, beatTimer, now.Up+l.period)
+	n.settle(now, l)
 	n.timers.arm(l.up.watch, now.Up+watchEvery)
+}
+
+// settle has a parent asked soon: there is, or may be, a new mapping on the way.
+func (n *Node) settle(now clock.Reading, l *link) {
+	l.up.settle = now.Up + settleAfter
+	n.armBeat(now, l)
+}
+
+// armBeat moves the next keep-alive of a child: a period after its last frame.
+func (n *Node) armBeat(now clock.Reading, l *link) {
+	at := now.Up + l.period
+	if l.up.settle != 0 {
+		at = min(at, max(l.up.settle, now.Up))
+	}
+	n.arm(l, beatTimer, at)
 }
 
 // patience is how long a child may be silent.
@@ -269,7 +290,7 @@ func (n *Node) frameTo(now clock.Reading, l *link, ask bool, plain []byte, out *
 		out.Send = append(out.Send, Datagram{To: l.live.Addr(), B: b})
 	}
 	if l.toward && !ask {
-		n.arm(l, beatTimer, now.Up+l.period)
+		n.armBeat(now, l)
 	}
 }
 
@@ -280,12 +301,15 @@ func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
 	if n.cfg.KeepAliveAuto {
 		every = askEveryAuto
 	}
+	if l.up.settle != 0 && now.Up >= l.up.settle {
+		l.up.settle, l.beats = 0, every
+	}
 	if l.beats >= every {
 		n.question(now, l, out)
 	} else {
 		n.frameTo(now, l, false, nil, out)
 	}
-	n.arm(l, beatTimer, now.Up+l.period)
+	n.armBeat(now, l)
 	if l.ctl.backlog != nil {
 		n.links.busy[l.id] = l // a record that waits for one from below is tried again
 	}

@@ -78,6 +78,7 @@ type natSearch struct {
 	fails  int  // of this trial
 	mute   int
 	said   time.Duration // the period that the parent knows
+	since  time.Duration // when it began
 	timer  *timer
 	memory []known // newest first
 }
@@ -127,7 +128,10 @@ func (n *Node) setPeriod(now clock.Reading, d time.Duration) {
 	if s.said == d {
 		return
 	}
-	l.period, s.said = d, d
+	if l.period != d {
+		n.event(Event{Kind: EventKeepAlive, Took: d})
+	}
+	l.period, s.said, s.since = d, d, now.Up
 	p := wire.Period{Flags: wire.PeriodMoves, Seconds: seconds(d)}
 	n.tell(l, wire.ControlPeriod, p.Append(nil))
 	n.sooner(l, beatTimer, now.Up+d)
@@ -306,14 +310,14 @@ func (n *Node) natRemember() {
 
 // fromMoved takes the parent's word that our frames come from another address: the mapping died
 // between two keep-alives, or the network is another one. While the period is the default one there
-// is nothing to take back.
+// is nothing to take back; and what happened before a period has passed was not its fault.
 func (n *Node) fromMoved(now clock.Reading, l *link, b []byte) error {
 	if _, err := wire.ParseMoved(b); err != nil {
 		return err
 	}
 	s := &n.nat
 	switch {
-	case l != s.link:
+	case l != s.link, s.low > 0 && now.Up-s.since < l.period:
 		return nil
 	case s.low == 0:
 		if s.trial == 0 { // nothing was found here, but this may be elsewhere

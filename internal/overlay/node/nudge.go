@@ -85,6 +85,7 @@ func (n *Node) fromNudge(now clock.Reading, l *link, b []byte, out *Effects) {
 	echo := wire.KeepAlive{HasEcho: true, Echo: u.Number}
 	n.frameTo(now, l, true, echo.Append(nil), out)
 	if l.toward {
+		n.settle(now, l)
 		n.sooner(l, askTimer, now.Up+askDelays[0])
 	}
 }

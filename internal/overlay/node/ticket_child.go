@@ -29,6 +29,7 @@ type upward struct {
 	resumed  bool          // the link came up by a ticket
 	renew    *timer        // the next attempt to come back although the link seems to live
 	resetEnd time.Duration // no Reset is heeded before
+	settle   time.Duration // when a new mapping is made one that lasts; 0: done
 }
 
 // ticketName is where the ticket of a parents entry is kept.
