@@ -25,7 +25,7 @@ func describe[T any](keys []key[T], without []missing) []Key {
 		k := &keys[i]
 		all[i] = Key{k.name, k.def, k.doc, true, k.deprecated}
 		for _, m := range without {
-			if m.key == k.name && m.value == "" {
+			if m.key == k.name {
 				all[i].Built = false
 			}
 		}
@@ -45,20 +45,12 @@ func Reference() string {
 		b.WriteString("\n# " + strings.ReplaceAll(k.doc, "\n", "\n# ") + "\n")
 		for _, m := range unbuilt {
 			if m.key == k.name {
-				b.WriteString("# " + m.note() + "\n")
+				b.WriteString("# Not in this version: only the default is accepted.\n")
 			}
 		}
 		b.WriteString(line(k.name, k.def) + "\n")
 	}
 	return b.String()
-}
-
-// note is what the reference file says about a missing feature.
-func (m missing) note() string {
-	if m.value != "" {
-		return "Not in this version: " + m.value + "."
-	}
-	return "Not in this version: only the default is accepted."
 }
 
 // line is how a key and its value stand in a file.

@@ -7,18 +7,16 @@ import (
 	"slices"
 )
 
-// A missing entry names a key, or one value of it, whose feature this version does not have.
+// A missing entry names a key whose feature this version does not have.
 // Building the feature removes the line and nothing else.
 type missing struct {
-	key   string
-	value string   // empty: every value but the default
-	what  string   // the feature, as the start of "... is not available in this version"
-	off   []string // values beside the default that ask for nothing, and so are true
+	key  string
+	what string   // the feature, as the start of "... is not available in this version"
+	off  []string // values beside the default that ask for nothing, and so are true
 }
 
 // unbuilt lists every key that may only stand at its default for now.
 var unbuilt = []missing{
-	{key: "keep-alive-period", value: "auto", what: "learning the keep-alive period"},
 	{key: "compression", what: "compression of tunnelled packets"},
 	{key: "direct-paths", what: "the direct path between nodes"},
 	{key: "cert-update-addr", what: "automatic renewal of certificates"},
@@ -55,9 +53,6 @@ var unbuilt = []missing{
 
 // covers tells whether a canonical value asks for the missing feature.
 func (m missing) covers(value string) bool {
-	if m.value != "" {
-		return value == m.value
-	}
 	return !slices.Contains(m.off, value)
 }
 

@@ -8,6 +8,7 @@
 //
 //	device    packets from the host            -> plane.Worker -> sockets, node   device_reader.go
 //	socket    datagrams, one for each family   -> plane.Worker -> device, node    socket_reader.go
+//	probe     answers to how long a translator keeps a mapping -> node              probes.go
 //	node      the only caller of node.Node, and of everything its effects ask     loop.go
 //	keeper    what others change of the device -> back as it was                  device_keeper.go
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
@@ -95,7 +96,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, d.unwind()) }()
 	d.born = reading().Up
 	for _, step := range []func() error{
-		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openDevice,
+		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
+		d.openDevice,
 		d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
 	} {
 		if err := step(); err != nil {
@@ -169,6 +171,7 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 	return node.Config{
 		Parents:       forNode(d.parents.entries()),
 		KeepAlive:     cfg.Link.KeepAlive,
+		KeepAliveAuto: cfg.Link.KeepAliveAuto,
 		Rejoin:        cfg.Link.Rejoin,
 		RelayNetworks: cfg.Trust.Relay,
 		Authorities:   cfg.Trust.Authorities,
@@ -216,6 +219,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.failed = stop
 	d.crew.start("node", func() error { return d.loop.run(ctx) })
 	d.startReaders()
+	d.startProbes()
 	d.startDoors()
 	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })
 	d.crew.start("clocks", func() error { return d.watchClocks(ctx) })

@@ -19,6 +19,7 @@ import (
 // host is what the daemon holds of the machine.
 type host struct {
 	sockets sockets
+	probes  sockets // second ones, which may lose their mapping; only for keep-alive-period = auto
 	device  device
 	link    *netif.Link  // addresses and routes of the device
 	watch   *netif.Watch // nil where the system cannot tell that somebody changes the device
@@ -29,7 +30,9 @@ type host struct {
 }
 
 // close ends sockets and device, and with them their readers.
-func (h *host) close() error { return errors.Join(h.sockets.close(), h.device.Close()) }
+func (h *host) close() error {
+	return errors.Join(h.sockets.close(), h.probes.close(), h.device.Close())
+}
 
 // checkRanges compares the overlay's ranges with the routes that the machine has now.
 func (d *daemon) checkRanges() error {

@@ -107,6 +107,8 @@ func (l *loop) take(now clock.Reading, p parcel) {
 	switch {
 	case p.gone:
 		l.node.Unreachable(now, p.from, &l.out)
+	case p.probe:
+		l.node.FromProbe(now, p.from, p.frame, &l.out)
 	case p.seen != nil:
 		l.node.Notice(now, p.seen, &l.out)
 	case p.link != 0:
@@ -126,7 +128,11 @@ func (l *loop) perform(now clock.Reading) {
 		l.d.log.problem("storing in "+l.d.files.cfg.Process.DataDir, err)
 	} else {
 		for _, g := range l.out.Send {
-			if err := l.d.host.sockets.send(g.B, 0, g.To); err != nil {
+			from := &l.d.host.sockets
+			if g.Probe {
+				from = &l.d.host.probes
+			}
+			if err := from.send(g.B, 0, g.To); err != nil {
 				l.d.log.Debug("not sent", "to", g.To.String(), "error", err.Error())
 			}
 		}

@@ -26,6 +26,7 @@ type parcel struct {
 	frame []byte
 	seen  []plane.Notice
 	gone  bool // ICMP says that nobody is at from
+	probe bool // the frame came to the second socket
 }
 
 // A queue leads from the fast path to the node. It never blocks the fast path.

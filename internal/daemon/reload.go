@@ -62,7 +62,7 @@ var fixed = []struct {
 }{
 	{"listen-addr", func(a, b *conf.Config) bool { return a.Link.Listen == b.Link.Listen }},
 	{"keep-alive-period", func(a, b *conf.Config) bool {
-		return a.Link.KeepAlive == b.Link.KeepAlive
+		return a.Link.KeepAlive == b.Link.KeepAlive && a.Link.KeepAliveAuto == b.Link.KeepAliveAuto
 	}},
 	{"post-quantum", func(a, b *conf.Config) bool {
 		return a.Link.PostQuantum == b.Link.PostQuantum
