@@ -97,8 +97,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	d.born = reading().Up
 	for _, step := range []func() error{
 		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
-		d.openDevice,
-		d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
+		d.openDevice, d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
 	} {
 		if err := step(); err != nil {
 			return err
