@@ -105,7 +105,14 @@ func (a *audit) sent(w *World, h *Host, to netip.AddrPort, b []byte) {
 	}
 }
 
-func tagOf(b []byte) sealTag { return sealTag(b[len(b)-wire.TagSize:]) }
+// tagOf is the tag of a sealed frame, in front of its hop MAC if it has one.
+func tagOf(b []byte) sealTag {
+	marked := wire.PeekType(b) == wire.TypeData && wire.HasHopMAC(b[0])
+	if marked && len(b) >= wire.TagSize+wire.HopMACSize {
+		b = b[:len(b)-wire.HopMACSize]
+	}
+	return sealTag(b[len(b)-wire.TagSize:])
+}
 
 // crossing counts a data frame's links and reports whether this is its first.
 func (a *audit) crossing(w *World, h *Host, tag sealTag) (first bool) {

@@ -36,6 +36,9 @@ const (
 
 	ControlKEMKey    = 50 // KEMKey
 	ControlKEMAnswer = 51 // KEMAnswer
+
+	ControlJunk   = 60 // Junk
+	ControlJunkOK = 61 // JunkOK
 )
 
 // Sizes of control packets in bytes.

@@ -106,6 +106,18 @@ func ParseDataHeader(b []byte) (h DataHeader, n int, err error) {
 	return h, DataHeaderLong, nil
 }
 
+// HasHopMAC reports whether byte 0 of a data frame says that a hop MAC follows the tag.
+func HasHopMAC(b0 byte) bool { return b0&bitFlag != 0 }
+
+// SetHopMAC says in byte 0 of a data frame that a hop MAC follows the tag, or that none does.
+func SetHopMAC(b []byte, on bool) {
+	if on {
+		b[0] |= bitFlag
+	} else {
+		b[0] &^= bitFlag
+	}
+}
+
 // AAD returns the one byte of additional data under which a data or link frame is
 // sealed, made of byte 0 of the frame. The flag of a data frame is cleared, because
 // every hop sets it for itself; a link frame has one hop and protects all of byte 0.

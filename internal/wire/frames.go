@@ -80,7 +80,7 @@ type Frame struct {
 // stand in it more than once to show a variant, under one page.
 var Frames = slices.Concat(
 	datagrams(), returns(), plaintexts(), controls(), revocations(), comparisons(),
-	sessions(), exchanges(), payloads())
+	sessions(), exchanges(), hops(), payloads())
 
 type encoder interface{ Append(dst []byte) []byte }
 

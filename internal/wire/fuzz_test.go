@@ -136,6 +136,8 @@ func FuzzHead(f *testing.F)           { fuzzType(f, "Head") }
 func FuzzPrints(f *testing.F)         { fuzzType(f, "Prints") }
 func FuzzResign(f *testing.F)         { fuzzType(f, "Resign") }
 func FuzzTime(f *testing.F)           { fuzzType(f, "Time") }
+func FuzzJunk(f *testing.F)           { fuzzType(f, "Junk") }
+func FuzzJunkOK(f *testing.F)         { fuzzType(f, "JunkOK") }
 func FuzzDigest(f *testing.F)         { fuzzType(f, "Digest") }
 func FuzzDiffer(f *testing.F)         { fuzzType(f, "Differ") }
 func FuzzFetch(f *testing.F)          { fuzzType(f, "Fetch") }

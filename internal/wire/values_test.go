@@ -162,6 +162,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		}, wire.ParsePathOK),
 		"path-no":  same(wire.PathNo{ID: id, Reason: 255}, wire.ParsePathNo),
 		"unknown":  same(wire.Unknown{Label: label}, wire.ParseUnknown),
+		"junk":     same(wire.Junk{Label: label}, wire.ParseJunk),
+		"junk-ok":  same(wire.JunkOK{Label: label}, wire.ParseJunkOK),
 		"lookup":   same(wire.Lookup{ID: id, Tag: id, Hops: 255}, wire.ParseLookup),
 		"found":    same(wire.Found{ID: id, Keys: keys(wire.MaxFound)}, wire.ParseFound),
 		"claim-ok": same(wire.ClaimOK{ID: id, Mine: true}, wire.ParseClaimOK),

@@ -20,7 +20,8 @@ const (
 	BadType      // frame type that this version does not know
 	UnknownLabel // label for which there is no row
 	WrongSource  // known label, but not from the address its link lives at
-	BadMac       // a hop MAC, mac1, mac2 or hello MAC that does not verify
+	BadMac       // mac1, mac2 or another MAC of a handshake or message that does not verify
+	HopMac       // data frame under a label with junk on it whose hop MAC is wrong or missing
 	Unproven     // more than may go to a neighbour's new address before it has answered there
 	Stranger     // datagram from an address without a link that starts no handshake
 
@@ -76,6 +77,7 @@ var names = [Count]string{
 	UnknownLabel: "unknown-label",
 	WrongSource:  "wrong-source",
 	BadMac:       "bad-mac",
+	HopMac:       "hop-mac",
 	Unproven:     "unproven",
 	Stranger:     "stranger",
 

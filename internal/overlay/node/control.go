@@ -356,6 +356,10 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromPathNo(now, l, b)
 	case wire.ControlUnknown:
 		return n.fromUnknown(now, l, b)
+	case wire.ControlJunk:
+		return n.fromJunk(now, l, b)
+	case wire.ControlJunkOK:
+		return n.fromJunkOK(l, b)
 	case wire.ControlGone:
 		return n.fromGone(l, b)
 	case wire.ControlUp:

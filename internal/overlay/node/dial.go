@@ -191,7 +191,7 @@ func (n *Node) newSession(k session.Keys, flags uint8, l *link, out wire.Label,
 		Send: session.NewSender(k.Send, suite),
 		Recv: session.NewReceiver(k.Recv, suite, session.WindowSession),
 	}
-	s.SetPath(&plane.Path{Link: l.live, Label: out, Size: max(size, wire.MinDatagram)})
+	s.SetPath(way{link: l, out: out, size: size}.path())
 	return s
 }
 

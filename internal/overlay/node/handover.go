@@ -196,6 +196,13 @@ type way struct {
 	size int
 }
 
+// path is the way as the fast path takes it.
+func (w way) path() *plane.Path {
+	return &plane.Path{
+		Link: w.link.live, Label: w.out, Size: int32(max(w.size, wire.MinDatagram)),
+	}
+}
+
 // move gives a session another path, at once for both directions.
 func (n *Node) move(now clock.Reading, s *liveSession, w way, out *Effects) {
 	if s.mine != 0 {
@@ -205,9 +212,7 @@ func (n *Node) move(now clock.Reading, s *liveSession, w way, out *Effects) {
 	s.link, s.mine, s.out, s.asks = w.link, w.mine, w.out, 0
 	n.sessions.byMine[w.mine] = s
 	s.fast.Send.Resync()
-	s.fast.SetPath(&plane.Path{
-		Link: w.link.live, Label: w.out, Size: max(w.size, wire.MinDatagram),
-	})
+	s.fast.SetPath(w.path())
 	n.timers.arm(s.watch, now.Up+sessionSilence)
 	n.event(Event{Kind: EventSessionMoved, Key: s.conv.key.remote})
 	n.reached(now, s.conv, out)

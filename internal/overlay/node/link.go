@@ -185,6 +185,7 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	} else {
 		n.stopTimers(l)
 		n.dropLabel(now, l.mine)
+		n.liftHops(l)
 	}
 	n.links.move(l, k.addr)
 	l.live.Prove(k.addr)

@@ -59,6 +59,7 @@ type Node struct {
 	ends     map[ident.NodeID]*tunnelEnd // by tunnel id; iterate over tunnels.List
 	offers   map[ident.NodeID]*offer     // by tunnel id; iterate over tunnels.List
 	probes   probeBook
+	junk     junkBook
 	names    nameBook
 	lookups  tagBook
 	heard    time.Duration // when a call of another network's member was last let in
@@ -166,6 +167,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.paths.init()
 	n.sessions.init()
 	n.probes.init()
+	n.junk.init()
 	n.names.init(&n.cfg)
 	n.lookups.init()
 	for _, a := range cfg.Reserved {

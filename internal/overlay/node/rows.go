@@ -34,13 +34,14 @@ const (
 // rowMeta is what the slow path knows about a label row beside its plane.Row.
 type rowMeta struct {
 	label wire.Label
-	cause *link // whose quota it counts against; nil: none
-	in    *link // whose label it is
-	to    *link // transit: the next hop
 	out   wire.Label
+	cause *link    // whose quota it counts against; nil: none
+	in    *link    // whose label it is
+	to    *link    // transit: the next hop
 	twin  *rowMeta // the other direction of the same path
 	used  *atomic.Int64
 	timer *timer
+	hop   *hop // nil unless junk came
 }
 
 // outKey finds the row that sends a label to a neighbour, when the neighbour does not know it.
@@ -142,6 +143,7 @@ func (n *Node) dropLabel(now clock.Reading, l wire.Label) {
 	}
 	delete(n.rows.byLabel, l)
 	n.timers.stop(m.timer)
+	n.forgetHop(m)
 	if m.cause != nil {
 		m.cause.rows--
 	}

@@ -358,6 +358,8 @@ func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 			n.unknownLink(now, x, out)
 		case plane.NoticeWrongSource:
 			n.wrongSource(now, x, out)
+		case plane.NoticeJunk:
+			n.junkCame(now, x)
 		case plane.NoticeBusy:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {
 				n.watchSoon(now, s)

@@ -3,11 +3,13 @@
 package plane
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/flow"
+	"staex/internal/overlay/session"
 	"staex/internal/wire"
 )
 
@@ -35,6 +37,7 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 			w.drop(drop.BadType)
 		}
 	}
+	w.tellJunk()
 	w.flush()
 }
 
@@ -86,18 +89,28 @@ func (w *Worker) lookup(now time.Duration, from netip.AddrPort, f []byte) *Row {
 	return r
 }
 
-// transit writes the next label in place and adds the frame to the run of its next hop.
-func (w *Worker) transit(now time.Duration, r *Row, b []byte, o, e, seg int) {
-	if r.Used.Load() != int64(now) {
-		r.Used.Store(int64(now))
-	}
-	if !r.To.Allow(e - o) {
+// mayPass notes that a frame of so many bytes goes on to the next hop, and reports whether it may.
+func (w *Worker) mayPass(now time.Duration, r *Row, size int) bool {
+	mark(r.Used, now)
+	if !r.To.Allow(size) {
 		w.drop(drop.Unproven)
+		return false
+	}
+	r.To.MarkSent(now)
+	w.C.Moved.Add(1)
+	return true
+}
+
+// transit writes the next label in place, and the next hop MAC over the last one, and adds the
+// frame to the run of its next hop.
+func (w *Worker) transit(now time.Duration, r *Row, b []byte, o, e, seg int) {
+	if !w.mayPass(now, r, e-o) {
 		return
 	}
 	wire.SetLabel(b[o:], r.Out)
-	r.To.MarkSent(now)
-	w.C.Moved.Add(1)
+	if key := r.sign(); key != nil && wire.PeekType(b[o:]) == wire.TypeData {
+		key.Append(b[o : e-wire.HopMACSize])
+	}
 	to := r.To.Addr()
 	if k := len(w.Transit) - 1; k >= 0 {
 		l := &w.Transit[k]
@@ -114,6 +127,8 @@ func (w *Worker) pathHandshake(now time.Duration, from netip.AddrPort, b []byte,
 	r := w.lookup(now, from, b[o:e])
 	switch {
 	case r == nil:
+	case r.Hop != nil && !r.guard().passesAsk(now):
+		w.drop(drop.HopMac)
 	case r.Kind == RowTransit:
 		w.transit(now, r, b, o, e, seg)
 	default:
@@ -126,9 +141,11 @@ func (w *Worker) data(now time.Duration, from netip.AddrPort, b []byte, o, e, se
 	switch {
 	case r == nil:
 	case r.Kind == RowTransit:
-		w.transit(now, r, b, o, e, seg)
+		w.carry(now, r, b, o, e, seg)
 	case r.Kind == RowSession && r.Session != nil:
-		w.open(now, r, b[o:e])
+		if n := w.bare(r, b[o:e]); n > 0 {
+			w.open(now, r, b[o:o+n])
+		}
 	case r.Kind == RowSession:
 		// It came right behind the last message of the handshake, which the slow path still reads.
 		w.Control = append(w.Control, Control{From: from, B: b[o:e:e]})
@@ -144,10 +161,6 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 		w.drop(drop.Short)
 		return
 	}
-	sealed := f[n:]
-	if h.Flag { // a hop MAC that nobody here asked for
-		sealed = sealed[:max(len(sealed)-wire.HopMACSize, 0)]
-	}
 	s := r.Session
 	room := w.super.place(len(f))
 	if room == nil {
@@ -155,9 +168,12 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 		w.drop(drop.QueueFull)
 		return
 	}
-	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), sealed)
+	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), f[n:])
 	if err != nil {
 		w.super.restore()
+		if !errors.Is(err, session.ErrReplay) {
+			w.unopened(r)
+		}
 		w.drop(reason(err))
 		return
 	}

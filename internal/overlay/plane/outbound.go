@@ -141,7 +141,7 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 	c, payload := &w.head, w.view.Payload
 	hl := c.Len()
 	total := len(ip) - payload
-	room := path.Size - headRoom - TagSize - hl
+	room := path.room() - hl
 	isTCP := c.Kind == flow.KindTCP || c.Kind == flow.KindFull
 	if seg > room && !isTCP {
 		w.cut(now, s, path, ip, seg)
@@ -182,7 +182,7 @@ func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg i
 // parts seals a plaintext that does not fit the path in pieces. It reports false when that took
 // too many and nothing was sent.
 func (w *Worker) parts(s *Session, path *Path, whole []byte) bool {
-	room := path.Size - headRoom - TagSize - partRoom
+	room := path.room() - partRoom
 	n := (len(whole) + room - 1) / room
 	if n > flow.MaxParts {
 		w.drop(drop.TooBig)
@@ -211,11 +211,12 @@ func (w *Worker) sent(now time.Duration, s *Session, path *Path) {
 
 // frame seals one plaintext as a data frame at the end of the send buffer.
 func (w *Worker) frame(s *Session, path *Path, ctr uint64, long bool, plain []byte) {
-	if len(w.Buf)-w.n < headRoom+len(plain)+TagSize {
+	const most = headRoom + TagSize + wire.HopMACSize
+	if len(w.Buf)-w.n < most+len(plain) {
 		w.drop(drop.QueueFull)
 		return
 	}
-	if !path.Link.Allow(headRoom + len(plain) + TagSize) {
+	if !path.Link.Allow(most + len(plain)) {
 		w.drop(drop.Unproven)
 		return
 	}
@@ -231,6 +232,10 @@ func (w *Worker) frame(s *Session, path *Path, ctr uint64, long bool, plain []by
 	if b = s.Send.Seal(b, ctr, wire.AAD(b[0]), plain); b == nil {
 		w.drop(drop.Epoch)
 		return
+	}
+	if path.Sign != nil {
+		wire.SetHopMAC(b, true)
+		b = path.Sign.Append(b)
 	}
 	w.n += len(b)
 	w.C.Sealed.Add(1)
@@ -251,10 +256,12 @@ func join(runs []Run, off, size int, to *Link) []Run {
 	return append(runs, Run{Off: off, Len: size, Seg: size, To: addr})
 }
 
-// maxSegment is the TCP segment size that always fits the path uncut, in bytes.
+// maxSegment is the TCP segment size that always fits the path uncut, in bytes, with a hop MAC if
+// need be.
 func maxSegment(path *Path) uint16 {
 	const compactTCP, timestamps, least = 17, 12, 536
-	return uint16(max(path.Size-headRoom-TagSize-compactTCP-timestamps, least))
+	const frame = headRoom + TagSize + wire.HopMACSize
+	return uint16(max(int(path.Size)-frame-compactTCP-timestamps, least))
 }
 
 // Message seals one plaintext of the slow path: a session message or an echo, in parts if it does
@@ -264,7 +271,7 @@ func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
 	if path == nil {
 		return false
 	}
-	if len(plain) > path.Size-headRoom-TagSize {
+	if len(plain) > path.room() {
 		w.parts(s, path, plain)
 	} else {
 		ctr := s.Send.Reserve(1)

@@ -58,13 +58,24 @@ type Row struct {
 	To      *Link      // transit: the next hop
 	Session *Session   // session rows
 	Used    *atomic.Int64
+	Hop     *Hop // hop MACs after junk; mostly nil
 }
 
 // Path is how a session's frames leave: which neighbour, under which label, in what size.
 type Path struct {
 	Link  *Link
 	Label wire.Label
-	Size  int // largest UDP payload in bytes that reaches the other end
+	Size  int32           // largest UDP payload in bytes that reaches the other end
+	Sign  *session.HopKey // makes hop MACs for the neighbour; mostly nil
+}
+
+// room is the largest plaintext in bytes that one frame carries.
+func (p *Path) room() int {
+	room := int(p.Size) - headRoom - TagSize
+	if p.Sign != nil {
+		room -= wire.HopMACSize
+	}
+	return room
 }
 
 // Session is one end of an encrypted session as the fast path sees it.
@@ -87,6 +98,14 @@ type Session struct {
 func (s *Session) SetPath(p *Path) {
 	s.path.Store(p)
 	s.first.Store(0)
+}
+
+// SignPath puts hop MACs on what the session sends from now on, or none when key is nil. It must
+// have a path.
+func (s *Session) SignPath(key *session.HopKey) {
+	p := *s.path.Load()
+	p.Sign = key
+	s.path.Store(&p)
 }
 
 // Path is where the session's frames go; nil while there is no way.
@@ -196,6 +215,7 @@ const (
 	NoticeBusy                               // a session that was quiet sends again
 	NoticeUnknownLink                        // a link frame with a label that has no row
 	NoticeWrongSource                        // a frame of a link from another address (Link, From)
+	NoticeJunk                               // frames under a label that did not open (Link, Count)
 )
 
 // Notice is one thing the fast path saw and the slow path should act on.
@@ -205,6 +225,7 @@ type Notice struct {
 	Label   wire.Label
 	Link    *Link
 	Session *Session
+	Count   int
 	Body    []byte // aliases the receive buffer or a copy owned by the worker until the next call
 }
 

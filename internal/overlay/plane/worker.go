@@ -48,7 +48,8 @@ type Worker struct {
 	notes []byte
 	super super
 	cuts  flow.Fragments
-	asked bool // this batch had a link frame of which nothing is known
+	asked bool   // this batch had a link frame of which nothing is known
+	junk  Notice // frames of one label in this batch that did not open
 }
 
 // NewWorker returns a worker on the tables.
@@ -66,7 +67,7 @@ func NewWorker(t *Tables) *Worker {
 
 // Reset forgets what the last batch produced.
 func (w *Worker) Reset() {
-	w.n, w.asked = 0, false
+	w.n, w.asked, w.junk = 0, false, Notice{}
 	w.Runs, w.Transit = w.Runs[:0], w.Transit[:0]
 	w.Packets, w.Control, w.Notices = w.Packets[:0], w.Control[:0], w.Notices[:0]
 	w.notes = w.notes[:0]

@@ -51,7 +51,10 @@ func goldenKeys() string {
 	tunnel := session.TunnelSecret(device, parent.ID())
 	fmt.Fprintf(&b, "tunnel secret of device and parent = %x\n", tunnel)
 	nudge := session.NudgeMAC(key(1), []byte("nudge"))
-	fmt.Fprintf(&b, "nudge MAC under key(1) of \"nudge\" = %x\n\n", nudge)
+	fmt.Fprintf(&b, "nudge MAC under key(1) of \"nudge\" = %x\n", nudge)
+	up, down := session.HopKeys(key(1))
+	fmt.Fprintf(&b, "hop MACs, chain key(1), of \"frame\", up and down = %x %x\n\n",
+		up.Append([]byte("frame"))[5:], down.Append([]byte("frame"))[5:])
 	b.WriteString(goldenResume())
 	for _, suite := range suites {
 		s := session.NewSender(key(1), suite)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+// hops are the checks between neighbours on a path.
+var hops = []mutant{
+	{
+		"hop-mac", fast + "hop.go",
+		"case g.key.Check(f):",
+		"case true:",
+	},
+	{
+		"hop-mac-missing", fast + "hop.go",
+		"if !g.enforced.Load() {\n\t\t\treturn true",
+		"if true {\n\t\t\treturn true",
+	},
+	{
+		"hop-mac-not-asked", node + "junk.go",
+		"if m.to != nil {\n\t\tn.guard(now, m)",
+		"if false {\n\t\tn.guard(now, m)",
+	},
+	{
+		"complaints-of-junk", node + "junk.go",
+		"if h.told != 0 && now.Up-h.told < hopAgain {",
+		"if false {",
+	},
+}
