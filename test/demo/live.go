@@ -44,7 +44,8 @@ func (c *cast) switchLive() {
 	first, second := c.watch("camera1"), c.watch("camera2")
 	c.goesOn(first, "a stream from camera1")
 	c.goesOn(second, "a stream from camera2")
-	c.s.say("technician watches both:   camera1 %d frames, camera2 %d", frames(first), frames(second))
+	c.s.say("technician watches both:   camera1 %d frames, camera2 %d",
+		frames(first), frames(second))
 
 	c.gateway.MCC("disable-tunnel", "camera1")
 	after := frames(first) // what was in flight is there already: the answer came after it

@@ -116,7 +116,8 @@ The world stands. At another terminal, in this folder, try:
     dist/at gateway    mcc disable-tunnel camera1
     dist/at public     mcc nodes
     dist/at stranger   curl --max-time 3 http://192.168.1.10/
-Hosts: public standby homenat gateway camera homenat2 gateway2 camera2 officenat technician stranger.
+Hosts: public standby technician stranger gateway camera gateway2 camera2, and the routers
+homenat homenat2 officenat.
 Ctrl-C takes it down.
 `, "GATEWAY", c.gatewayID))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
