@@ -125,6 +125,8 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 		{"slot-ok", put(2, 255), "slots", wire.ErrBadValue},
 		{"slot-ok", grow(256), "slots", wire.ErrBadLength},
 		{"slot-unknown", put(0, 255), "slots", wire.ErrBadValue},
+		{"flow-unknown", put(0, 1), "protocol", wire.ErrBadValue},
+		{"flow", put(1, 0x80), "protocol", wire.ErrBadValue},
 		{"offer", put(24, 0), "families", wire.ErrBadValue},
 		{"offer", put(25, 9), "names", wire.ErrBadLength},
 		{"offer", put(26, 64), "names", wire.ErrBadLength},

@@ -112,6 +112,8 @@ func FuzzPeriod(f *testing.F)         { fuzzType(f, "Period") }
 func FuzzMoved(f *testing.F)          { fuzzType(f, "Moved") }
 func FuzzConfirm(f *testing.F)        { fuzzType(f, "Confirm") }
 func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
+func FuzzFlow(f *testing.F)           { fuzzType(f, "Flow") }
+func FuzzFlowUnknown(f *testing.F)    { fuzzType(f, "FlowUnknown") }
 func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }
 func FuzzLookup(f *testing.F)         { fuzzType(f, "Lookup") }
 func FuzzFound(f *testing.F)          { fuzzType(f, "Found") }

@@ -202,6 +202,10 @@ func sessions() []Frame {
 		with(session("confirm", "Confirm", SessionConfirm, 0, 0), Confirm{}, ParseConfirm),
 		with(slotOK, SlotOK{[]uint8{0, 1, 254}}, ParseSlotOK),
 		with(slotUnknown, SlotUnknown{[]uint8{9}}, ParseSlotUnknown),
+		with(session("flow-unknown", "FlowUnknown", SessionFlowUnknown, 4, 4),
+			FlowUnknown{Ports{Proto: 6, V6: true, Target: 1, Port: 40000}}, ParseFlowUnknown),
+		with(session("flow", "Flow", SessionFlow, 5, 5),
+			Flow{9, Ports{Proto: 17, Target: 2, Port: 40000}}, ParseFlow),
 		with(session("offer", "Offer", SessionOffer, 32,
 			31+16+MaxNamesSize+MaxEndpointCert+MaxNetworkCert),
 			Offer{

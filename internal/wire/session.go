@@ -20,6 +20,8 @@ const (
 	SessionClaimOK     = 21 // ClaimOK
 	SessionKEMKey      = 50 // KEMKey
 	SessionKEMAnswer   = 51 // KEMAnswer
+	SessionFlowUnknown = 60 // FlowUnknown
+	SessionFlow        = 61 // Flow
 )
 
 // SessionContext is the context byte of a session message: kind control, all else zero.

@@ -104,6 +104,7 @@ func same[T appender](v T, parse func([]byte) (T, error)) func(t *testing.T) int
 }
 
 var (
+	widest   = wire.Ports{Proto: 17, V6: true, Target: 255, Port: math.MaxUint16}
 	half     = wire.KEMKey{Part: 1, Half: run(1, wire.KEMPartSize)}
 	secret   = wire.KEMAnswer{Ciphertext: run(1, wire.KEMAnswerSize)}
 	id       = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
@@ -202,6 +203,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"slot-unknown": same(wire.SlotUnknown{
 			Slots: slots(wire.MaxSlots),
 		}, wire.ParseSlotUnknown),
+		"flow-unknown": same(wire.FlowUnknown{Ports: widest}, wire.ParseFlowUnknown),
+		"flow":         same(wire.Flow{Slot: 255, Ports: widest}, wire.ParseFlow),
 		"offer": same(wire.Offer{
 			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3,
 			Names:  longNames(),

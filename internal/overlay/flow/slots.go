@@ -23,6 +23,12 @@ const (
 	// ConfirmPeriod is the least time between two confirmations of a slot.
 	ConfirmPeriod = 200 * time.Millisecond
 
+	// AskPeriod and AskBurst bound how often a server asks for flows that it does not remember. TCP
+	// repeats a packet after 200 ms at the earliest, so that each stream of a busy camera is asked
+	// for soon.
+	AskPeriod = 12500 * time.Microsecond
+	AskBurst  = 16
+
 	maxLoose = MaxFlows - MaxSlots
 )
 
@@ -182,6 +188,18 @@ func (s *ClientSlots) Has(f Flow) bool {
 	return ok || s.loose.find(f)
 }
 
+// Recall returns the slot, or NoSlot, under which f can be announced, if this client opened f and
+// still remembers it.
+func (s *ClientSlots) Recall(now time.Duration, f Flow) (slot uint8, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slot, ok = s.byFlow[f.key()]; ok {
+		s.slots[slot].used = now
+		return slot, true
+	}
+	return NoSlot, s.loose.find(f)
+}
+
 // serverSlot is one number as the server knows it.
 type serverSlot struct {
 	flow      Flow
@@ -198,6 +216,20 @@ type ServerSlots struct {
 	slots  []serverSlot
 	byFlow map[uint64]uint8 // flow key to slot
 	loose  looseFlows       // flows without a slot
+	asked  time.Duration    // questions about flows are paid for until this moment
+}
+
+// MayAsk reports whether the client may be asked now about a flow that is not remembered, and
+// counts the question: AskBurst of them at once, and one in AskPeriod.
+func (s *ServerSlots) MayAsk(now time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	paid := max(s.asked, now)
+	if paid-now > (AskBurst-1)*AskPeriod {
+		return false
+	}
+	s.asked = paid + AskPeriod
+	return true
 }
 
 // Announce notes a frame that announced f, with a slot or with NoSlot, and reports whether the

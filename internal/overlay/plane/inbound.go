@@ -197,7 +197,7 @@ func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
 	}
 	switch c.Kind {
 	case flow.KindControl:
-		w.message(s, p)
+		w.message(now, s, p)
 		w.super.restore()
 	case flow.KindPart:
 		whole, ok := s.parts.Add(now, c.PartID, c.PartIndex, c.PartLast, p[n:])
@@ -229,29 +229,6 @@ func (w *Worker) rebuilt(now time.Duration, s *Session, whole []byte) {
 	w.plain(now, s, append(room, whole...))
 }
 
-// message acts on the two messages about flow slots and leaves the others to the slow path.
-func (w *Worker) message(s *Session, p []byte) {
-	if len(p) < 2 {
-		w.drop(drop.BadContext)
-		return
-	}
-	if s.Peer != nil {
-		switch p[1] {
-		case wire.SessionSlotOK:
-			for _, slot := range p[2:] {
-				s.Peer.Client.Confirm(slot)
-			}
-			return
-		case wire.SessionSlotUnknown:
-			for _, slot := range p[2:] {
-				s.Peer.Client.Unknown(slot)
-			}
-			return
-		}
-	}
-	w.notice(Notice{Kind: NoticeSession, Session: s, Body: p})
-}
-
 // segment admits one TCP or UDP payload and joins it to the super-packet under construction.
 func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
 	e, r := w.admit(now, s)
@@ -280,11 +257,8 @@ func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
 	f := flow.Flow{Proto: proto, V6: c.V6, Target: c.Target, Port: c.Port}
 	switch {
 	case pol.Side == SideServer && c.Announce:
-		if !allows(pol, f) {
+		if !w.announced(now, s, c.Slot, f) {
 			return flow.Ends{}, drop.NoPort
-		}
-		if peer.Server.Announce(now, c.Slot, f) {
-			w.slotOK(now, s, c.Slot)
 		}
 	case pol.Side == SideServer:
 		var ok bool
@@ -303,10 +277,6 @@ func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
 	return ends(pol, f)
 }
 
-func allows(pol *Policy, f flow.Flow) bool {
-	return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto
-}
-
 // ends are the addresses and ports that the rebuilt packet shows to the host.
 func ends(pol *Policy, f flow.Flow) (flow.Ends, drop.Reason) {
 	local, remote := pol.Local4, pol.Remote4
@@ -321,12 +291,4 @@ func ends(pol *Policy, f flow.Flow) (flow.Ends, drop.Reason) {
 		return flow.Ends{Src: remote, Dst: local, SrcPort: f.Port, DstPort: port}, drop.None
 	}
 	return flow.Ends{Src: remote, Dst: local, SrcPort: port, DstPort: f.Port}, drop.None
-}
-
-func (w *Worker) slotOK(now time.Duration, s *Session, slot uint8) {
-	w.Message(now, s, []byte{0, wire.SessionSlotOK, slot})
-}
-
-func (w *Worker) slotUnknown(now time.Duration, s *Session, slot uint8) {
-	w.Message(now, s, []byte{0, wire.SessionSlotUnknown, slot})
 }

@@ -62,6 +62,9 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 		return w.drop(r)
 	}
 	peer, r := w.place(now, v, c)
+	if r == drop.NoFlow {
+		return w.unknownFlow(now, peer, v.V6)
+	}
 	if r != drop.None {
 		return w.drop(r)
 	}
@@ -85,7 +88,9 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 	return nil
 }
 
-// place answers which tunnel allows the packet, and marks the compact header with its flow.
+// place answers which tunnel allows the packet, and marks the compact header with its flow. An
+// answer to a flow that the client did not open, as far as is known here, is drop.NoFlow and still
+// has the peer.
 func (w *Worker) place(now time.Duration, v *flow.View, c *flow.Compact) (*Peer, drop.Reason) {
 	peer := w.t.Peer(v.Dst)
 	if peer == nil {
@@ -121,7 +126,7 @@ func (w *Worker) place(now time.Duration, v *flow.View, c *flow.Compact) (*Peer,
 	if pol.Side == SideClient {
 		c.Slot, c.Announce = peer.Client.Get(now, f)
 	} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); !ok {
-		return nil, drop.NoFlow
+		return peer, drop.NoFlow
 	}
 	return peer, drop.None
 }

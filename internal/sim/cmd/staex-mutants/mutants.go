@@ -431,7 +431,7 @@ var frames = []mutant{
 
 var policies = []mutant{
 	{
-		"target", fast + "inbound.go",
+		"target", fast + "flows.go",
 		"return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto",
 		"return int(f.Target) < len(pol.Targets)",
 	},
@@ -464,6 +464,16 @@ var policies = []mutant{
 		"no-flow-outbound", fast + "outbound.go",
 		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); !ok {",
 		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); false {",
+	},
+	{
+		"recall-off", fast + "flows.go",
+		"if pol == nil || !pol.On || pol.Side != side || !s.Peer.takes(s) {",
+		"if pol == nil || pol.Side != side || !s.Peer.takes(s) {",
+	},
+	{
+		"recall-of-nobody", fast + "flows.go",
+		"if !ok {\n\t\tw.drop(drop.NoFlow)\n\t\treturn\n\t}",
+		"_ = ok",
 	},
 	{
 		"slot-of-a-server", fast + "inbound.go",
