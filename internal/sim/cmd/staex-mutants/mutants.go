@@ -80,8 +80,8 @@ var links = []mutant{
 	},
 	{
 		"parent-trusted", node + "parent.go",
-		"return n.trusts(cert)",
-		"return nil",
+		"return n.asRelay(cert, n.trusts(cert))",
+		"return n.asRelay(cert, nil)",
 	},
 	{
 		"trusted-node-network", node + "trust.go",
@@ -376,7 +376,7 @@ var revocations = []mutant{
 	},
 	{
 		"revoked-rows", node + "revoked.go",
-		"if theirs && r.Via != state.Self && n.isRevoked(r.Network, r.Key) {",
+		"if theirs && r.Via != state.Self && ended(r) {",
 		"if theirs && r.Via != state.Self && false {",
 	},
 	{
