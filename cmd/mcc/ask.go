@@ -87,7 +87,9 @@ func (a *app) statusCommand() *cobra.Command {
 	return a.formatted(&cobra.Command{
 		Use:   "status",
 		Short: "Show the node at a glance",
-		Args:  cobra.NoArgs,
+		Long: "Show the node at a glance: who it is, its parent, its tunnels, and what it has " +
+			"dropped for\nwhich reason since its start. Times in JSON are nanoseconds.",
+		Args: cobra.NoArgs,
 		RunE: a.do(func([]string) error {
 			var r api.StatusReply
 			if err := a.ask(api.OpStatus, nil, &r); err != nil {

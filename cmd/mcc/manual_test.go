@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,5 +153,33 @@ func TestTheTableOfNodesHasTheColumnsOfTheManual(t *testing.T) {
 			strings.Join(strings.Fields(header), " ") != e.value {
 			t.Errorf("mcc %s shows %q, the manual %q", e.command, header, e.value)
 		}
+	}
+}
+
+func TestEveryCommandHasAJSONTwinWithAStory(t *testing.T) {
+	script, err := os.ReadFile(filepath.Join("..", "..", "test", "script", "json.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, c := range documented(tree()) {
+		if c.Name() == "help" || strings.HasPrefix(c.CommandPath(), "mcc completion") {
+			continue // their output is for people and for shells
+		}
+		count++
+		f := c.Flags().Lookup("output-format")
+		if f == nil || f.Shorthand != "f" || f.DefValue != formatTable ||
+			f.Value.Set(formatJSON) != nil {
+			t.Errorf("%s has no --output-format json", c.CommandPath())
+			continue
+		}
+		story := regexp.MustCompile(`(?m)\bmcc (-s \w+ )?` + c.Name() +
+			` .*(-f|--output-format) json.*\n(cmp|masked|stdout) `)
+		if !story.Match(script) {
+			t.Errorf("test/script/json.txt does not say what %s prints", c.CommandPath())
+		}
+	}
+	if count < 20 {
+		t.Errorf("only %d commands", count)
 	}
 }

@@ -80,7 +80,9 @@ func (a *app) pingCommand() *cobra.Command {
 	c := a.formatted(&cobra.Command{
 		Use:   "ping NODE",
 		Short: "Ask a node for answers and measure the time",
-		Args:  cobra.ExactArgs(1),
+		Long: "Ask a node for answers and measure the time. JSON has one object for each answer, " +
+			"with times in nanoseconds.",
+		Args: cobra.ExactArgs(1),
 		RunE: a.do(func(words []string) error {
 			p.node = words[0]
 			if p.count < 1 || p.interval < 0 || p.timeout <= 0 {

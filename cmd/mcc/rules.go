@@ -12,8 +12,8 @@ func (a *app) rulesCommand() *cobra.Command {
 		Short: "Replace the forwarding rules (not available in this version)",
 		Long: "Replace the forwarding rules by those of a file, and take them back unless a " +
 			"person confirms them.\nThis version has no forwarding rules: the command changes " +
-			"nothing and ends with exit code 6.\nTo reach a port of another node: mcc create-tunnel " +
-			"--targets tcp:PORT there.",
+			"nothing and ends with exit code 6.\nTo reach a port of another node: " +
+			"mcc create-tunnel --targets tcp:PORT there.",
 		Args: cobra.ExactArgs(1),
 		RunE: a.do(func([]string) error {
 			return failf(exitRefused, "forwarding rules are not available in this version").

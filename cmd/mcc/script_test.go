@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func TestMain(m *testing.M) {
 //	waitfaked SOCKET       waits until it listens
 //	exits CODE COMMAND...  runs a command and checks its exit code
 //	mode PERM FILE...      checks permissions
+//	masked FILE WANT       is cmp after what differs from run to run is masked
 func TestTheCommandLineTellsItsStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("..", "..", "test", "script"),
@@ -43,7 +45,7 @@ func TestTheCommandLineTellsItsStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "mode": mode,
+			"exits": exits, "mode": mode, "masked": masked,
 		},
 	})
 }
@@ -79,6 +81,30 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
 			ts.Fatalf("%s has mode %s, want %s", name, got, args[0])
 		}
+	}
+}
+
+// masks are what differs from run to run. WORK is the folder of the script.
+var masks = []struct {
+	what *regexp.Regexp
+	as   string
+}{
+	{regexp.MustCompile(`\b[0-9a-hjkmnp-tv-z]{51}[0g]\b`), "<id>"},
+	{regexp.MustCompile(`[A-Za-z0-9+/]{43,}={0,2}`), "<key>"},
+	{regexp.MustCompile(`"[0-9a-f]{16}"`), `"<hash>"`},
+}
+
+// masked compares a file with another whose random parts have names.
+func masked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: masked file want")
+	}
+	got := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "<work>")
+	for _, m := range masks {
+		got = m.what.ReplaceAllString(got, m.as)
+	}
+	if want := ts.ReadFile(args[1]); got != want {
+		ts.Fatalf("%s is not as wanted, but\n%s", args[0], got)
 	}
 }
 

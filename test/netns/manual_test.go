@@ -8,6 +8,7 @@ import (
 	"context"
 	stdnet "net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -254,4 +255,63 @@ func answer(question []byte, a netip.Addr) []byte {
 	}
 	b, _ := m.Pack()
 	return b
+}
+
+// TestTheNodesOfACameraAreShownAsInTheManual: both ends of the tunnel first, below this node, then
+// this node, then its parent; every column as wide as its longest cell and two blanks.
+func TestTheNodesOfACameraAreShownAsInTheManual(t *testing.T) {
+	n := story(t)
+	n.camera("gateway", "camera1")
+	gateway := n.w.Host("gateway")
+	var rows []string
+	n.w.Until("both ends of the tunnel and the parent are there", 20*time.Second, func() bool {
+		rows = strings.Split(gateway.MCC("nodes"), "\n")
+		return len(rows) == 5
+	})
+	table := columns(rows)
+	const moment = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}$`
+	self, parent, id := n.ids["gateway"], n.ids["public"], "^[0-9a-z]{52}$"
+	for i, want := range []map[string]string{
+		{
+			"NODE_ID": id, "ADDRESS": "^192.168.1.10$", "LAST_SEEN": "^$", "PARENT": "^" + self,
+			"TAGS": "^$", "TYPE": "^server-endpoint$",
+		},
+		{
+			"NODE_ID": id, "ADDRESS": "^$", "LAST_SEEN": "^$", "PARENT": id, "TAGS": "^$",
+			"TYPE": "^client-endpoint$",
+		},
+		{
+			"NODE_ID": "^" + self, "ADDRESS": `^192\.168\.1\.2:9376$`, "LAST_SEEN": moment,
+			"PARENT": "^" + parent, "TAGS": "^$", "TYPE": "^$",
+		},
+		{
+			"NODE_ID": "^" + parent, "ADDRESS": `^203\.0\.113\.1:9376$`, "LAST_SEEN": moment,
+			"PARENT": "^$", "TAGS": "^$", "TYPE": "^$",
+		},
+	} {
+		for name, expression := range want {
+			if got := table[i][name]; !regexp.MustCompile(expression).MatchString(got) {
+				t.Errorf("row %d shows %s %q, want %s in\n%s", i+1, name, got, expression,
+					strings.Join(rows, "\n"))
+			}
+		}
+	}
+}
+
+// columns takes a table apart where its header has the names: blanks fill each cell.
+func columns(rows []string) (table []map[string]string) {
+	names := regexp.MustCompile(`\S+ *`).FindAllString(rows[0], -1)
+	for _, row := range rows[1:] {
+		cells := map[string]string{}
+		for i, name := range names {
+			width := min(len(name), len(row))
+			if i == len(names)-1 {
+				width = len(row) // the last column has no end
+			}
+			cells[strings.TrimSpace(name)] = strings.TrimRight(row[:width], " ")
+			row = row[width:]
+		}
+		table = append(table, cells)
+	}
+	return table
 }
