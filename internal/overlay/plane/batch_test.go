@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plane
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"staex/internal/overlay/drop"
+	"staex/internal/overlay/flow"
+	"staex/internal/overlay/session"
+	"staex/internal/wire"
+)
+
+const (
+	batchSegments = 9
+	batchSize     = 1000 // payload of a segment
+)
+
+// sealed is the super-packet of one flow as the frames that reach the server's end, and its payload.
+func sealed(r *rig, from *end, label wire.Label, e flow.Ends) (frames [][]byte, payload []byte) {
+	for i := range batchSegments * batchSize {
+		payload = append(payload, byte(i/batchSize), byte(i))
+	}
+	payload = payload[:batchSegments*batchSize]
+	from.out.Reset()
+	from.out.Outbound(r.now, packet(tcp(false, flow.FlagACK), e, payload, batchSize))
+	for _, run := range from.out.Runs {
+		for o := 0; o < run.Len; o += run.Seg {
+			f := bytes.Clone(from.out.Buf[run.Off+o : run.Off+min(o+run.Seg, run.Len)])
+			wire.SetLabel(f, label)
+			frames = append(frames, f)
+		}
+	}
+	return frames, payload
+}
+
+// deliver gives frames to a worker as the kernel would: runs of equal size, the last may be
+// shorter. It returns what arrived.
+func deliver(r *rig, to *end, frames [][]byte) (packets [][]byte) {
+	for i := 0; i < len(frames); {
+		batch, seg := bytes.Clone(frames[i]), len(frames[i])
+		for i++; i < len(frames) && len(frames[i]) <= seg && len(batch)%seg == 0; i++ {
+			batch = append(batch, frames[i]...)
+		}
+		to.in.Reset()
+		to.in.Inbound(r.now, relayAddr, batch, seg)
+		for _, p := range to.in.Packets {
+			packets = append(packets, bytes.Clone(p))
+		}
+	}
+	return packets
+}
+
+// segmentsOf checks that packets hold pieces of the payload where their sequence numbers say, and
+// counts the segments by their number.
+func segmentsOf(t *testing.T, packets [][]byte, payload []byte) (seen [batchSegments]int) {
+	t.Helper()
+	for _, p := range packets {
+		var v flow.View
+		ip := p[flow.OffloadSize:]
+		if r := v.Parse(ip); r != drop.None {
+			t.Fatalf("what arrived is no packet: %v", r)
+		}
+		at := int(v.Seq - tcp(false, 0).Seq)
+		got := ip[v.Payload:]
+		if at < 0 || at+len(got) > len(payload) || !bytes.Equal(got, payload[at:at+len(got)]) {
+			t.Fatalf("%d bytes at %d are not what was sent", len(got), at)
+		}
+		for i := at / batchSize; i < (at+len(got))/batchSize; i++ {
+			seen[i]++
+		}
+	}
+	return seen
+}
+
+func TestABadSegmentInABatchDropsAlone(t *testing.T) {
+	flip := func(at int) func([][]byte, int) {
+		return func(f [][]byte, i int) { f[i][at] ^= 0x40 }
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func(frames [][]byte, i int)
+		want  drop.Reason
+	}{
+		{"forged payload", flip(500), drop.OpenFailed},
+		{"forged counter", flip(7), drop.OpenFailed},
+		{"forged tag", func(f [][]byte, i int) { f[i][len(f[i])-1]++ }, drop.OpenFailed},
+		{"forged label", flip(3), drop.UnknownLabel},
+		{"another type", func(f [][]byte, i int) { f[i][0] |= 0xf0 }, drop.BadType},
+		{"cut to its header", func(f [][]byte, i int) { f[i] = f[i][:8] }, drop.OpenFailed},
+		{"cut by a byte", func(f [][]byte, i int) { f[i] = f[i][:len(f[i])-1] }, drop.OpenFailed},
+		{"cut to nothing much", func(f [][]byte, i int) { f[i] = f[i][:3] }, drop.Short},
+		{"a byte too long", func(f [][]byte, i int) { f[i] = append(f[i], 0) }, drop.OpenFailed},
+		{"far too long", func(f [][]byte, i int) {
+			f[i] = append(f[i], make([]byte, 5000)...)
+		}, drop.OpenFailed},
+		{"a repetition", func(f [][]byte, i int) {
+			f[i] = f[(i+batchSegments-1)%batchSegments]
+		}, drop.Replay},
+	} {
+		for _, i := range []int{0, batchSegments / 2, batchSegments - 1} {
+			t.Run(fmt.Sprint(c.name, " ", i), func(t *testing.T) {
+				r := newRig()
+				frames, payload := sealed(r, r.client, 0x202, request(false, 80))
+				c.spoil(frames, i)
+				seen := segmentsOf(t, deliver(r, r.server, frames), payload)
+				for k, n := range seen {
+					if want := min(abs(k-i), 1); n != want {
+						t.Errorf("segment %d arrived %d times, want %d", k, n, want)
+					}
+				}
+				if n := r.server.in.C.Drops[c.want].Load(); n != 1 {
+					t.Errorf("%d frames were dropped as %v, want 1", n, c.want)
+				}
+			})
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// second adds another client with a tunnel and a session of its own to the server.
+func (r *rig) second() *end {
+	other := newEnd(netip.MustParseAddrPort("192.0.2.9:9376"), clientInner)
+	there, back := [32]byte{5}, [32]byte{6}
+	other.join(SideClient, clientInner, serverLease, there, back, 0x606, 0x505)
+	peer := &Peer{Key: 2}
+	pol := *r.server.peer.Policy()
+	pol.Remote4 = netip.MustParseAddr("10.83.0.8")
+	peer.SetPolicy(&pol)
+	link := NewLink(relayAddr)
+	s := &Session{
+		Send: session.NewSender(back, session.AESGCM), Peer: peer,
+		Recv: session.NewReceiver(there, session.AESGCM, session.WindowSession),
+	}
+	s.SetPath(&Path{Link: link, Label: 0x404, Size: 1400})
+	peer.SetSession(s)
+	r.server.tables.SetPeer(pol.Remote4, peer)
+	r.server.tables.SetRow(Row{Kind: RowSession, Label: 0x505, In: link, Session: s})
+	return other
+}
+
+// The frames of two tunnels come mixed in many ways; each packet must come
+// from the address of its own tunnel.
+func TestTwoTunnelsInOneBatchStayApart(t *testing.T) {
+	for pattern := 0; pattern < 1<<batchSegments; pattern += 7 {
+		r := newRig()
+		other := r.second()
+		a, payload := sealed(r, r.client, 0x202, request(false, 80))
+		b, _ := sealed(r, other, 0x505, request(false, 80))
+		var mixed [][]byte
+		for i := range batchSegments {
+			if pattern>>i&1 == 0 {
+				mixed = append(mixed, a[i], b[i])
+			} else {
+				mixed = append(mixed, b[i], a[i])
+			}
+		}
+		bySource := map[uint32][][]byte{}
+		for _, p := range deliver(r, r.server, mixed) {
+			source := binary.BigEndian.Uint32(p[flow.OffloadSize+12:])
+			bySource[source] = append(bySource[source], p)
+		}
+		if len(bySource) != 2 {
+			t.Fatalf("packets of %d sources arrived", len(bySource))
+		}
+		for _, packets := range bySource {
+			for k, n := range segmentsOf(t, packets, payload) {
+				if n != 1 {
+					t.Fatalf("pattern %b: segment %d arrived %d times", pattern, k, n)
+				}
+			}
+		}
+	}
+}
+
+// A relay judges labels only: what has none of its labels does not hold up the rest.
+func TestARelaySendsOnAllOfABatchButWhatIsNotItsOwn(t *testing.T) {
+	for _, i := range []int{0, batchSegments / 2, batchSegments - 1} {
+		r := newRig()
+		frames, _ := sealed(r, r.client, 0x101, request(false, 80))
+		wire.SetLabel(frames[i], 0x999)
+		batch := bytes.Join(frames, nil)
+		r.relay.in.Reset()
+		r.relay.in.Inbound(r.now, clientAddr, batch, len(frames[0]))
+		sent := 0
+		for _, x := range r.relay.in.Transit {
+			for o := 0; o < x.Len; o += x.Seg {
+				f := batch[x.Off+o : x.Off+min(o+x.Seg, x.Len)]
+				if l, _ := wire.PeekLabel(f); l != 0x202 {
+					t.Errorf("a frame left with label %x", l)
+				}
+				sent++
+			}
+		}
+		if sent != batchSegments-1 || r.relay.in.C.Drops[drop.UnknownLabel].Load() != 1 {
+			t.Errorf("%d frames were sent on", sent)
+		}
+	}
+}
