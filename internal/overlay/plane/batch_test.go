@@ -20,7 +20,7 @@ const (
 	batchSize     = 1000 // payload of a segment
 )
 
-// sealed is the super-packet of one flow as the frames that reach the server's end, and its payload.
+// sealed is a super-packet of one flow as the frames that reach a label, and its payload.
 func sealed(r *rig, from *end, label wire.Label, e flow.Ends) (frames [][]byte, payload []byte) {
 	for i := range batchSegments * batchSize {
 		payload = append(payload, byte(i/batchSize), byte(i))
