@@ -58,7 +58,7 @@ func (c *control) revoke(ctx context.Context, a api.RevokeArgs) (any, error) {
 	}
 	var r api.RevokeReply
 	var err error
-	stopped := c.d.loop.do(ctx, func(now clock.Reading, out *node.Effects) {
+	unstored, stopped := c.d.loop.carryOut(ctx, func(now clock.Reading, out *node.Effects) {
 		n := c.d.loop.node
 		err = n.Apply(now, node.Revoke{List: a.List, Keys: a.Keys, Self: a.Self}, out)
 		known, _ := n.Revocations(network)
@@ -77,6 +77,8 @@ func (c *control) revoke(ctx context.Context, a api.RevokeArgs) (any, error) {
 		return nil, api.Errorf(api.CodeRefused, "%v", err)
 	case err != nil:
 		return nil, err
+	case unstored != nil:
+		return nil, c.d.unstoredError(unstored)
 	}
 	return r, nil
 }

@@ -54,7 +54,7 @@ func (c *control) tunnel(n *node.Node, t *tunnel.Tunnel, now clock.Reading) api.
 func (c *control) change(ctx context.Context, op, ref string) (any, error) {
 	var r api.TunnelReply
 	var err error
-	stopped := c.d.loop.do(ctx, func(now clock.Reading, out *node.Effects) {
+	unstored, stopped := c.d.loop.carryOut(ctx, func(now clock.Reading, out *node.Effects) {
 		var t *tunnel.Tunnel
 		if t, err = findTunnel(c.d.loop.node, c.d.bare(ref), ref); err != nil {
 			return
@@ -71,6 +71,9 @@ func (c *control) change(ctx context.Context, op, ref string) (any, error) {
 	})
 	if err = errors.Join(stopped, err); err != nil {
 		return nil, err
+	}
+	if unstored != nil {
+		return nil, c.d.unstoredError(unstored)
 	}
 	return r, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"staex/internal/api"
 	"staex/internal/host/disk"
 	"staex/internal/overlay/node"
 )
@@ -24,7 +25,7 @@ const (
 	leaseSecretSize = 32
 
 	// retryStore is how long a value that the disk refused waits for its next try.
-	retryStore = 30 * time.Second
+	retryStore = 10 * time.Second
 )
 
 // openStore opens the data directory, which belongs to one daemon at a time.
@@ -80,6 +81,7 @@ type keeper struct {
 	store   valueStore
 	waiting map[string][]byte
 	again   time.Duration // when waiting values are tried again
+	told    bool          // somebody was told that the store fails
 }
 
 // valueStore is what a keeper needs of a disk.Store.
@@ -90,8 +92,8 @@ type valueStore interface {
 
 func newKeeper(s valueStore) *keeper { return &keeper{store: s, waiting: map[string][]byte{}} }
 
-// put writes values; nil data removes a name. After an error everything that is not on the disk
-// waits, and what depends on it must not be sent.
+// put writes values; nil data removes a name. After an error, the first one, everything that is
+// not on the disk waits, and what depends on it must not be sent.
 func (k *keeper) put(now time.Duration, values []node.Record) error {
 	if len(values) == 0 && (len(k.waiting) == 0 || now < k.again) {
 		return nil
@@ -99,16 +101,17 @@ func (k *keeper) put(now time.Duration, values []node.Record) error {
 	for _, v := range values {
 		k.waiting[v.Name] = bytes.Clone(v.Data)
 	}
-	var errs []error
+	var first error
 	for _, name := range slices.Sorted(maps.Keys(k.waiting)) {
-		if err := k.write(name, k.waiting[name]); err != nil {
-			errs = append(errs, err)
-			continue
+		err := k.write(name, k.waiting[name])
+		if err == nil {
+			delete(k.waiting, name)
+		} else if first == nil {
+			first = err
 		}
-		delete(k.waiting, name)
 	}
 	k.again = now + retryStore
-	return errors.Join(errs...)
+	return first
 }
 
 func (k *keeper) write(name string, data []byte) error {
@@ -128,4 +131,29 @@ func (k *keeper) due() time.Duration {
 		return node.Never
 	}
 	return k.again
+}
+
+// store writes what the node wants kept. The log says once that this fails and once that it works
+// again, however often it is tried in between.
+func (l *loop) store(now time.Duration) error {
+	err := l.keep.put(now, l.out.Store)
+	dir := l.d.files.cfg.Process.DataDir
+	switch {
+	case err != nil && !l.keep.told:
+		l.d.log.Warn("the data directory cannot be written; what belongs there waits in memory",
+			"dir", dir, "error", err.Error())
+		l.keep.told = true
+	case l.keep.told && len(l.keep.waiting) == 0:
+		l.d.log.Info("the data directory can be written again, and nothing was lost", "dir", dir)
+		l.keep.told = false
+	}
+	return err
+}
+
+// unstoredError tells a person whose request was carried out and does not stand on the disk.
+func (d *daemon) unstoredError(err error) error {
+	return api.Errorf(api.CodeFailed, "done, but not stored: %s",
+		strings.TrimPrefix(err.Error(), "disk: ")).
+		WithHint("make room in " + d.files.cfg.Process.DataDir +
+			"; it is tried again, and a restart until then undoes the change")
 }

@@ -43,7 +43,7 @@ const unarmed time.Duration = -1
 // A call is something to do in the node's goroutine.
 type call struct {
 	do   func(now clock.Reading, out *node.Effects)
-	done chan struct{}
+	done chan error // the disk's, once what do caused is done; holds one
 }
 
 func newLoop(d *daemon) *loop {
@@ -83,17 +83,16 @@ func (l *loop) run(ctx context.Context) error {
 			now = l.moment()
 			l.rest.worked = now.Up
 			l.node.FromHost(now, b, &l.out)
-			l.perform(now)
+			_ = l.perform(now) // told, and tried again
 		case c := <-l.calls:
 			now = l.moment()
 			l.rest.worked = now.Up
 			c.do(now, &l.out)
-			l.perform(now)
-			close(c.done)
+			c.done <- l.perform(now)
 		case <-timer.C:
 			l.armed, now = unarmed, l.moment()
 			l.node.Expire(now, &l.out)
-			l.perform(now)
+			_ = l.perform(now) // as above
 			l.d.log.problem("giving memory back", l.rest.look(now.Up))
 		case <-ctx.Done():
 			l.leave()
@@ -116,17 +115,15 @@ func (l *loop) take(now clock.Reading, p parcel) {
 	default:
 		l.node.FromStranger(now, p.from, p.frame, &l.out)
 	}
-	l.perform(now)
+	_ = l.perform(now) // told, and tried again
 }
 
 // perform does what the node wants done, in its order: what must survive a restart is on the disk
-// before anything that depends on it is sent. When it cannot be, nothing is sent; the neighbours
-// ask again.
-func (l *loop) perform(now clock.Reading) {
-	err := l.keep.put(now.Up, l.out.Store)
-	if err != nil {
-		l.d.log.problem("storing in "+l.d.files.cfg.Process.DataDir, err)
-	} else {
+// before anything that depends on it is sent. When it cannot be, nothing is sent, and the error is
+// the disk's; the neighbours ask again.
+func (l *loop) perform(now clock.Reading) error {
+	err := l.store(now.Up)
+	if err == nil {
 		for _, g := range l.out.Send {
 			from := &l.d.host.sockets
 			if g.Probe {
@@ -138,17 +135,20 @@ func (l *loop) perform(now clock.Reading) {
 		}
 	}
 	for _, p := range l.out.Deliver {
-		l.d.log.problem("delivering a packet", l.d.host.device.Write(p))
+		if err := l.d.host.device.Write(p); err != nil {
+			l.d.log.Debug("not delivered", "error", err.Error())
+		}
 	}
 	l.report(now, l.out.Events)
 	l.out.Reset()
+	return err
 }
 
 // leave says goodbye.
 func (l *loop) leave() {
 	now := reading()
 	l.d.log.problem("leaving", l.node.Apply(now, node.Leave{}, &l.out))
-	l.perform(now)
+	_ = l.perform(now) // told already, and nobody is left to try again
 }
 
 // offerPacket hands a packet of the host to the node; false means that its queue is full.
@@ -164,15 +164,22 @@ func (l *loop) offerPacket(p []byte) bool {
 // do runs f in the node's goroutine and returns when what it caused is done. The error is that of
 // the context, or errStopped.
 func (l *loop) do(ctx context.Context, f func(now clock.Reading, out *node.Effects)) error {
-	c := call{do: f, done: make(chan struct{})}
+	_, stopped := l.carryOut(ctx, f)
+	return stopped
+}
+
+// carryOut is do that also tells why what f wants kept could not be stored. It is tried again, but
+// a restart until then undoes it.
+func (l *loop) carryOut(ctx context.Context, f func(now clock.Reading, out *node.Effects),
+) (unstored, stopped error) {
+	c := call{do: f, done: make(chan error, 1)}
 	select {
 	case l.calls <- c:
-		<-c.done // the goroutine never leaves a call half done
-		return nil
+		return <-c.done, nil // the goroutine never leaves a call half done
 	case <-l.ended:
-		return errStopped
+		return nil, errStopped
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
