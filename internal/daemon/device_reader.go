@@ -40,6 +40,7 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 			}
 		}
 		d.sendRuns(w, w.Buf, w.Runs)
+		d.deliver(w)
 		d.loop.frames.offer(w)
 	}
 }

@@ -50,11 +50,7 @@ func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
 		w.Inbound(now, unmapped(from), buf[:n], seg)
 		d.sendRuns(w, buf, w.Transit)
 		d.sendRuns(w, w.Buf, w.Runs)
-		for _, p := range w.Packets {
-			if d.host.device.Write(p) != nil {
-				w.C.Drops[drop.BadOffload].Add(1)
-			}
-		}
+		d.deliver(w)
 		d.loop.frames.offer(w)
 	}
 }
@@ -64,6 +60,15 @@ func (d *daemon) sendRuns(w *plane.Worker, buf []byte, runs []plane.Run) {
 	for _, r := range runs {
 		if d.host.sockets.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
 			w.C.Drops[drop.NoRoute].Add(1)
+		}
+	}
+}
+
+// deliver writes what a worker has for the host to the device.
+func (d *daemon) deliver(w *plane.Worker) {
+	for _, p := range w.Packets {
+		if d.host.device.Write(p) != nil {
+			w.C.Drops[drop.BadOffload].Add(1)
 		}
 	}
 }

@@ -215,14 +215,19 @@ func (h *Host) receive(from netip.AddrPort, b []byte) {
 		}
 	}
 	h.Node.Notice(now, w.Notices, &h.out)
-	packets := make([][]byte, 0, len(w.Packets))
-	for _, p := range w.Packets {
-		packets = append(packets, bytes.Clone(p))
-	}
+	packets := clones(w.Packets)
 	h.done()
 	for _, p := range packets {
 		h.deliver(p)
 	}
+}
+
+func clones(list [][]byte) [][]byte {
+	all := make([][]byte, 0, len(list))
+	for _, p := range list {
+		all = append(all, bytes.Clone(p))
+	}
+	return all
 }
 
 // flush sends what a worker produced.
@@ -251,10 +256,14 @@ func (h *Host) SendIP(ip []byte) {
 	miss := w.Outbound(now.Up, p)
 	h.flush(w, nil)
 	h.Node.Notice(now, w.Notices, &h.out)
+	packets := clones(w.Packets)
 	if miss != nil {
 		h.Node.FromHost(now, kept, &h.out)
 	}
 	h.done()
+	for _, p := range packets {
+		h.deliver(p)
+	}
 }
 
 // describe is an event in words, for the story.

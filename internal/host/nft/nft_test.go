@@ -151,6 +151,34 @@ func TestErrorsAboutAConnectionFindTheirWayBack(t *testing.T) {
 	}
 }
 
+func TestATargetHearsThatNobodyListensAnyMore(t *testing.T) {
+	w := newWorld(t)
+	w.set(t, target(17, 5000))
+	server, client := listen(t, w.lan, lanIP, 5000), listen(t, w.client, clientIP, 0)
+	send(t, client, lanIP, 5000, "hello")
+	from := expect(t, server, "hello")
+	server.Close()
+	client.Close()
+	var c net.Conn
+	w.lan.Do(t, func() {
+		var err error
+		local := &net.UDPAddr{IP: net.ParseIP(lanIP), Port: 5000}
+		if c, err = net.DialUDP("udp4", local, from); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("still there?")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 10)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v, want ECONNREFUSED from the client's ICMP", err)
+	}
+}
+
 func TestNobodyOutsideOpensAConnectionIntoTheOverlay(t *testing.T) {
 	w := newWorld(t)
 	client := listen(t, w.client, clientIP, 6000)

@@ -136,7 +136,8 @@ func inSet(set *nftables.Set, s side, v6 bool) []expr.Any {
 func established() []expr.Any { return conntrack(expr.CtKeySTATE, expr.CtStateBitESTABLISHED) }
 
 // errorOfMasqueraded matches ICMP errors about a connection that went out in the host's name, from
-// any router on the way: path MTU discovery needs them.
+// any router on the way or from who opened it: path MTU discovery needs them, and a device that
+// sends to somebody who has stopped listening.
 func errorOfMasqueraded(v6 bool) []expr.Any {
 	proto := byte(unix.IPPROTO_ICMP)
 	if v6 {

@@ -184,6 +184,7 @@ func (b *batch) fill(p *plan) error {
 			b.rule(forward, in, toTarget(set, v6), accept())
 			b.rule(forward, out, established(), fromTarget(set, v6), accept())
 			b.rule(forward, out, errorOfMasqueraded(v6), accept())
+			b.rule(forward, in, errorOfMasqueraded(v6), accept())
 			b.rule(nat, in, toTarget(set, v6), masqueraded())
 		}
 	}

@@ -40,7 +40,8 @@ const (
 	ExtensionHeader // IPv6 extension header other than the fragment header
 	Protocol        // transport protocol other than UDP, TCP and ICMP
 	BadTransport    // UDP, TCP or ICMP header that is malformed or whose length is wrong
-	ICMPType        // ICMP message other than an echo request or reply
+	ICMPType        // ICMP message other than an echo or an error that crosses tunnels
+	BadQuote        // ICMP error that quotes no packet a tunnel carries
 	BadChecksum     // IP header or transport checksum that is wrong
 	Multicast       // destination is a multicast group
 	Broadcast       // destination is the limited broadcast address
@@ -51,7 +52,8 @@ const (
 	NoTunnel       // no tunnel with this key
 	TunnelDisabled // tunnel that is switched off, pending or expired
 	NoPort         // port or protocol that is no target of the tunnel
-	NoFlow         // answer to a flow that nobody opened
+	NoFlow         // answer to a flow that nobody opened, or an ICMP error about one
+	ErrorRate      // more ICMP errors than may cross one tunnel
 
 	NoRoute   // destination that neither this node nor its parent can reach
 	HopLimit  // path set-up that has passed too many relays
@@ -97,6 +99,7 @@ var names = [Count]string{
 	Protocol:        "protocol",
 	BadTransport:    "bad-transport",
 	ICMPType:        "icmp-type",
+	BadQuote:        "bad-quote",
 	BadChecksum:     "bad-checksum",
 	Multicast:       "multicast",
 	Broadcast:       "broadcast",
@@ -108,6 +111,7 @@ var names = [Count]string{
 	TunnelDisabled: "tunnel-disabled",
 	NoPort:         "no-port",
 	NoFlow:         "no-flow",
+	ErrorRate:      "error-rate",
 
 	NoRoute:   "no-route",
 	HopLimit:  "hop-limit",

@@ -60,6 +60,12 @@ func PutEcho(p []byte) {
 	binary.BigEndian.PutUint16(t[icmpCsumOffset:], ^fold(sum(acc, t)))
 }
 
+// putIP4Sum writes the header checksum of the IPv4 packet p anew.
+func putIP4Sum(p []byte) {
+	binary.BigEndian.PutUint16(p[ip4CsumOffset:], 0)
+	binary.BigEndian.PutUint16(p[ip4CsumOffset:], ^fold(sum(0, p[:ip4HeaderLen])))
+}
+
 // transport returns the protocol of an IP packet and its bytes from the transport header on.
 func transport(p []byte) (proto uint8, t []byte) {
 	if p[0]>>4 == 6 {

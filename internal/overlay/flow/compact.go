@@ -18,7 +18,7 @@ const (
 	KindTCP     Kind = 2
 	KindEcho    Kind = 3 // ICMP echo request or reply
 	KindFull    Kind = 4 // TCP whose urgent flag or pointer is set
-	KindError   Kind = 5 // reserved: ICMP errors
+	KindError   Kind = 5 // ICMP error about a packet of a flow
 	KindWhole   Kind = 6 // reserved: whole packets
 	KindPart    Kind = 7 // one part of a plaintext that did not fit
 )
@@ -40,7 +40,7 @@ const (
 const (
 	contextV6       = 1 << 0
 	contextClass    = 1 << 1 // a byte with the DSCP follows
-	contextAnnounce = 1 << 2 // UDP, TCP, Full: target and port follow the slot
+	contextAnnounce = 1 << 2 // UDP, TCP, Full, Error: target and port follow the slot
 	contextReply    = 1 << 2 // Echo: this is the reply
 	contextKind     = 3      // shift
 	contextECN      = 6      // shift
@@ -54,7 +54,7 @@ func KindOf(b0 uint8) Kind { return Kind(b0 >> contextKind & 7) }
 // header of a session message.
 //
 //	 7   6   5   4   3   2   1   0
-//	+-------+-----------+---+---+---+   A  announce (UDP, TCP, Full) or reply (Echo)
+//	+-------+-----------+---+---+---+   A  announce (UDP, TCP, Full, Error) or reply (Echo)
 //	|  ECN  |   kind    | A | C |v6 |   C  the DSCP follows
 //	+-------+-----------+---+---+---+
 type Compact struct {
@@ -69,13 +69,17 @@ type Compact struct {
 	Target uint8  // index of the server's port in the tunnel's targets
 	Port   uint16 // the client's port
 
-	Seq, Ack       uint32
+	Seq, Ack       uint32 // Seq also of an Error of a TCP flow: that of the packet it is about
 	Flags          uint16 // twelve bits, see View.Flags
 	Window, Urgent uint16
 	Options        [maxOptions]byte
 	OptLen         uint8 // bytes of Options in use: a multiple of 4
 
 	EchoID, EchoSeq uint16
+
+	Error ErrorCode
+	OfTCP bool   // Error: the flow is TCP, else UDP
+	MTU   uint16 // ErrorTooBig: what fits, in bytes
 
 	PartID    uint8 // counts the plaintexts that were cut
 	PartIndex uint8 // 0 to MaxParts-1
@@ -117,22 +121,25 @@ func (c *Compact) Len() int {
 		n++
 	}
 	switch c.Kind {
-	case KindUDP, KindTCP, KindFull:
+	case KindUDP, KindTCP, KindFull, KindError:
 		n++ // slot
 		if c.Announce {
 			n += 3
-		}
-		if c.Kind != KindUDP {
-			n += 12 + int(c.OptLen)
-		}
-		if c.Kind == KindFull {
-			n += 2
 		}
 	case KindEcho:
 		n += 4
 	case KindPart:
 		n += 2
-	case KindControl, KindError, KindWhole:
+	case KindControl, KindWhole:
+	}
+	switch c.Kind {
+	case KindTCP:
+		n += 12 + int(c.OptLen)
+	case KindFull:
+		n += 14 + int(c.OptLen)
+	case KindError:
+		n += c.errorLen()
+	case KindControl, KindUDP, KindEcho, KindWhole, KindPart:
 	}
 	return n
 }
@@ -147,7 +154,7 @@ func (c *Compact) Append(dst []byte) []byte {
 		b0 |= contextClass
 	}
 	switch c.Kind {
-	case KindUDP, KindTCP, KindFull:
+	case KindUDP, KindTCP, KindFull, KindError:
 		if c.Announce {
 			b0 |= contextAnnounce
 		}
@@ -161,7 +168,7 @@ func (c *Compact) Append(dst []byte) []byte {
 			last |= 1
 		}
 		return append(dst, b0, c.PartID, last)
-	case KindControl, KindError, KindWhole:
+	case KindControl, KindWhole:
 		return append(dst, b0)
 	}
 	dst = append(dst, b0)
@@ -176,10 +183,14 @@ func (c *Compact) Append(dst []byte) []byte {
 	if c.Announce {
 		dst = append(dst, c.Target, uint8(c.Port>>8), uint8(c.Port))
 	}
-	if c.Kind == KindUDP {
+	switch c.Kind {
+	case KindUDP:
 		return dst
+	case KindError:
+		return c.appendError(dst)
+	default:
+		return c.appendTCP(dst)
 	}
-	return c.appendTCP(dst)
 }
 
 func (c *Compact) appendTCP(dst []byte) []byte {
@@ -195,7 +206,7 @@ func (c *Compact) appendTCP(dst []byte) []byte {
 
 // Decode reads the header at the front of b into c and returns its length; the payload is b[n:].
 // Every value has one encoding: what Append would not have written is drop.BadContext, as are
-// the reserved kinds. A header that b is too short for is drop.Short.
+// the reserved kind. A header that b is too short for is drop.Short.
 func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 	*c = Compact{}
 	if len(b) == 0 {
@@ -211,12 +222,15 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		return 1, drop.None
 	case KindPart:
 		return c.decodePart(b)
-	case KindError, KindWhole:
+	case KindWhole:
 		return 0, drop.BadContext
-	case KindUDP, KindTCP, KindEcho, KindFull:
+	case KindUDP, KindTCP, KindEcho, KindFull, KindError:
 	}
 	n = 1
 	if b0&contextClass != 0 {
+		if c.Kind == KindError {
+			return 0, drop.BadContext
+		}
 		if len(b) < 2 {
 			return 0, drop.Short
 		}
@@ -249,7 +263,7 @@ func (c *Compact) decodePart(b []byte) (int, drop.Reason) {
 	return 3, drop.None
 }
 
-// decodeFlow reads slot, announcement and TCP fields from b[n:].
+// decodeFlow reads slot and announcement from b[n:], and what its kind has behind them.
 func (c *Compact) decodeFlow(b []byte, n int) (int, drop.Reason) {
 	if len(b) < n+1 {
 		return 0, drop.Short
@@ -265,9 +279,18 @@ func (c *Compact) decodeFlow(b []byte, n int) (int, drop.Reason) {
 	} else if c.Slot == NoSlot {
 		return 0, drop.BadContext
 	}
-	if c.Kind == KindUDP {
+	switch c.Kind {
+	case KindUDP:
 		return n, drop.None
+	case KindError:
+		return c.decodeError(b, n)
+	default:
+		return c.decodeTCP(b, n)
 	}
+}
+
+// decodeTCP reads TCP fields from b[n:].
+func (c *Compact) decodeTCP(b []byte, n int) (int, drop.Reason) {
 	fixed := 12
 	if c.Kind == KindFull {
 		fixed = 14

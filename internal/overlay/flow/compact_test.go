@@ -56,6 +56,17 @@ var headers = []struct {
 	{"echo reply on IPv6, marked", "1f 08 1234 0001", flow.Compact{
 		Kind: flow.KindEcho, V6: true, Reply: true, DSCP: 8, EchoID: 0x1234, EchoSeq: 1,
 	}},
+	{"nobody listens", "28 05 01", flow.Compact{
+		Kind: flow.KindError, Slot: 5, Error: flow.ErrorPort,
+	}},
+	{"TCP host is silent, announced", "2c ff 02 c350 82 00000064", flow.Compact{
+		Kind: flow.KindError, Announce: true, Slot: flow.NoSlot, Target: 2, Port: 50000,
+		Error: flow.ErrorHost, OfTCP: true, Seq: 100,
+	}},
+	{"1,400 bytes fit on IPv6", "29 05 86 00000064 0578", flow.Compact{
+		Kind: flow.KindError, V6: true, Slot: 5, Error: flow.ErrorTooBig, OfTCP: true, Seq: 100,
+		MTU: 1400,
+	}},
 	{"first part", "38 2a 00", flow.Compact{Kind: flow.KindPart, PartID: 42}},
 	{"last part", "38 2a 03", flow.Compact{
 		Kind: flow.KindPart, PartID: 42, PartIndex: 1, PartLast: true,
@@ -116,7 +127,13 @@ func TestATruncatedHeaderIsShortAtEveryLength(t *testing.T) {
 var malformed = []struct{ name, hex string }{
 	{"session message with ECN", "40"},
 	{"session message on IPv6", "01"},
-	{"reserved kind 5", "28 00 00 00 00"},
+	{"error of no kind", "28 00 00 00 00"},
+	{"error of kind 7", "28 05 07"},
+	{"error with ECN", "68 05 01"},
+	{"error with class", "2a 08 05 01"},
+	{"error without slot and announcement", "28 ff 01"},
+	{"67 bytes fit", "28 05 06 0043"},
+	{"1,279 bytes fit on IPv6", "29 05 06 04ff"},
 	{"reserved kind 6", "30 00 00 00 00"},
 	{"part with ECN", "78 2a 00"},
 	{"part on IPv6", "39 2a 00"},

@@ -226,8 +226,7 @@ func (d *fragmented) whole() []byte {
 	}
 	binary.BigEndian.PutUint16(ip[2:], uint16(len(ip)))
 	clear(ip[6:8])
-	clear(ip[ip4CsumOffset : ip4CsumOffset+2])
-	binary.BigEndian.PutUint16(ip[ip4CsumOffset:], ^fold(sum(0, ip[:ip4HeaderLen])))
+	putIP4Sum(ip)
 	return p
 }
 
@@ -240,8 +239,7 @@ func AllowFragments(p []byte, id uint16) {
 	}
 	binary.BigEndian.PutUint16(p[4:], id)
 	clear(p[6:8])
-	clear(p[ip4CsumOffset : ip4CsumOffset+2])
-	binary.BigEndian.PutUint16(p[ip4CsumOffset:], ^fold(sum(0, p[:ip4HeaderLen])))
+	putIP4Sum(p)
 }
 
 // CutIPv6 appends to dst the fragments of p, a whole IPv6 packet with a complete checksum, each of

@@ -80,7 +80,7 @@ func putIP4(p []byte, c *Compact, e Ends, payload int) uint64 {
 	p[6], p[8], p[9] = dontFragment, rebuiltHopLimit, protocol(c)
 	copy(p[12:], src[:])
 	copy(p[16:], dst[:])
-	binary.BigEndian.PutUint16(p[ip4CsumOffset:], ^fold(sum(0, p[:ip4HeaderLen])))
+	putIP4Sum(p)
 	return sum(uint64(protocol(c))+uint64(len(p)-ip4HeaderLen+payload), p[12:20])
 }
 

@@ -37,7 +37,7 @@ func AppendTooBig(dst, p []byte, mtu uint16) []byte {
 	e[6], e[8], e[9] = 0x40, rebuiltHopLimit, ProtoICMP
 	copy(e[12:], p[16:20])
 	copy(e[16:], p[12:16])
-	binary.BigEndian.PutUint16(e[ip4CsumOffset:], ^fold(sum(0, e[:ip4HeaderLen])))
+	putIP4Sum(e)
 	e[20], e[21] = unreachable, fragmentationNeeded
 	binary.BigEndian.PutUint16(e[26:], mtu)
 	PutEcho(e)

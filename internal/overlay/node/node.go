@@ -6,6 +6,7 @@
 package node
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -255,13 +256,16 @@ func (n *Node) finish(now clock.Reading, out *Effects) {
 	n.keeps = n.keeps[:0]
 }
 
-// takeFast moves what the slow path's own worker sealed into the effects.
+// takeFast moves what the slow path's own worker sealed and opened into the effects.
 func (n *Node) takeFast(out *Effects) {
 	for _, r := range n.fast.Runs {
 		for o := r.Off; o < r.Off+r.Len; o += r.Seg {
 			e := min(o+r.Seg, r.Off+r.Len)
 			out.send(r.To, n.fast.Buf[o:e])
 		}
+	}
+	for _, p := range n.fast.Packets {
+		out.Deliver = append(out.Deliver, bytes.Clone(p))
 	}
 	n.fast.Reset()
 }

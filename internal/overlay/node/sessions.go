@@ -331,9 +331,6 @@ func (n *Node) fromEarly(now clock.Reading, from netip.AddrPort, b []byte, out *
 	}
 	n.takeFast(out)
 	n.fast.Inbound(now.Up, from, b, len(b))
-	for _, p := range n.fast.Packets {
-		out.Deliver = append(out.Deliver, bytes.Clone(p))
-	}
 	seen := slices.Clone(n.fast.Notices)
 	for i := range seen {
 		seen[i].Body = bytes.Clone(seen[i].Body)

@@ -209,6 +209,13 @@ func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
 		w.whole = append(w.whole[:0], p...)
 		w.super.restore()
 		w.echo(now, s, n)
+	case flow.KindError:
+		w.super.restore()
+		if n != len(p) {
+			w.drop(drop.BadContext)
+			return
+		}
+		w.inError(now, s)
 	case flow.KindUDP, flow.KindTCP, flow.KindFull:
 		w.segment(now, s, p, n)
 	default:

@@ -58,6 +58,10 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 	if r := off.Check(v); r != drop.None {
 		return w.drop(r)
 	}
+	if v.IsError() {
+		w.outError(now, ip)
+		return nil
+	}
 	if r := c.Elide(v, ip); r != drop.None {
 		return w.drop(r)
 	}
@@ -148,6 +152,9 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 	total := len(ip) - payload
 	room := path.room() - hl
 	isTCP := c.Kind == flow.KindTCP || c.Kind == flow.KindFull
+	if seg > room && seg == total {
+		w.tooLarge(now, s.Peer, ip, len(ip)-seg+room)
+	}
 	if seg > room && !isTCP {
 		w.cut(now, s, path, ip, seg)
 		return

@@ -168,6 +168,8 @@ type Peer struct {
 	other   atomic.Pointer[Session]
 	Client  flow.ClientSlots
 	Server  flow.ServerSlots
+
+	errorsOut, errorsIn, large pace
 }
 
 // SetPolicy publishes what the tunnel allows from now on.

@@ -29,7 +29,8 @@ type Worker struct {
 	Runs []Run
 	// Transit cuts the receive buffer given to Inbound into sends to next hops.
 	Transit []Run
-	// Packets are for the host, each with its offload header in front.
+	// Packets are for the host, each with its offload header in front. Outbound makes some, too:
+	// what it has to say of the packets it was given.
 	Packets [][]byte
 	// Control are datagrams for the slow path.
 	Control []Control
@@ -46,6 +47,7 @@ type Worker struct {
 	whole []byte
 	part  []byte
 	notes []byte
+	made  []byte // packets for the host that no frame brought
 	super super
 	cuts  flow.Fragments
 	asked bool   // this batch had a link frame of which nothing is known
@@ -70,7 +72,7 @@ func (w *Worker) Reset() {
 	w.n, w.asked, w.junk = 0, false, Notice{}
 	w.Runs, w.Transit = w.Runs[:0], w.Transit[:0]
 	w.Packets, w.Control, w.Notices = w.Packets[:0], w.Control[:0], w.Notices[:0]
-	w.notes = w.notes[:0]
+	w.notes, w.made = w.notes[:0], w.made[:0]
 	w.super.reset()
 }
 

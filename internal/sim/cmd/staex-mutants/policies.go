@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+var policies = []mutant{
+	{
+		"target", fast + "flows.go",
+		"return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto",
+		"return int(f.Target) < len(pol.Targets)",
+	},
+	{
+		"port", fast + "outbound.go",
+		"if t.Proto == proto && t.Port == port {",
+		"if t.Proto == proto {",
+	},
+	{
+		"admit-off", fast + "inbound.go",
+		"if pol == nil || !pol.On || !peer.takes(s) {",
+		"if pol == nil || !peer.takes(s) {",
+	},
+	{
+		"echo-off", fast + "super.go",
+		"if pol == nil || !pol.On || !peer.takes(s) {",
+		"if pol == nil || !peer.takes(s) {",
+	},
+	{
+		"place-off", fast + "outbound.go",
+		"if pol == nil || !pol.On {",
+		"if pol == nil {",
+	},
+	{
+		"no-flow-inbound", fast + "inbound.go",
+		"case !peer.Client.Has(f):",
+		"case false:",
+	},
+	{
+		"no-flow-outbound", fast + "outbound.go",
+		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); !ok {",
+		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); false {",
+	},
+	{
+		"recall-off", fast + "flows.go",
+		"if pol == nil || !pol.On || pol.Side != side || !s.Peer.takes(s) {",
+		"if pol == nil || pol.Side != side || !s.Peer.takes(s) {",
+	},
+	{
+		"recall-of-nobody", fast + "flows.go",
+		"if !ok {\n\t\tw.drop(drop.NoFlow)\n\t\treturn\n\t}",
+		"_ = ok",
+	},
+	{
+		"slot-of-a-server", fast + "inbound.go",
+		"if f, ok = peer.Server.Lookup(now, c.Slot, proto, c.V6); !ok {",
+		"if f, ok = peer.Server.Lookup(now, c.Slot, proto, c.V6); !ok {\n\t\t\tf.Proto = " +
+			"proto\n\t\t}\n\t\tif false {",
+	},
+	{
+		"error-without-flow", fast + "errors.go",
+		"} else if ok = peer.Client.Has(f); ok {",
+		"} else if ok = true; ok {",
+	},
+	{
+		"error-out-of-nothing", fast + "errors.go",
+		"		c.Slot, c.Announce, ok = peer.Server.Reverse(now, f)",
+		"		c.Slot, c.Announce, _ = peer.Server.Reverse(now, f)",
+	},
+	{
+		"error-in-from-nothing", fast + "errors.go",
+		"		ok = peer.Client.Has(f)\n	case side",
+		"		ok = true\n	case side",
+	},
+	{
+		"error-off", fast + "errors.go",
+		"if pol == nil || !pol.On || !peer.takes(s) {",
+		"if pol == nil || !peer.takes(s) {",
+	},
+	{
+		"error-rate", fast + "errors.go",
+		"if !peer.errorsIn.allow(now, errorEvery, errorBurst) {",
+		"if false {",
+	},
+	{
+		"spoofed-source", fast + "outbound.go",
+		"if v.Src != local {",
+		"if !local.IsValid() {",
+	},
+	{
+		"checksum", fast + "outbound.go",
+		"if !off.Vouched() && !v.ChecksumOK(ip) {",
+		"if false {",
+	},
+}
