@@ -112,6 +112,16 @@ func TestAClientSaysOfAnAnswerThatNobodyWaitsForIt(t *testing.T) {
 	}
 }
 
+func TestAClientSaysNothingOfAnAnswerToNoQuestion(t *testing.T) {
+	r := newRig()
+	e := flow.Ends{Src: serverLease[0], Dst: clientInner[0], SrcPort: 161, DstPort: 9}
+	uninvited := packet(flow.Compact{Kind: flow.KindUDP}, e, nil, 0)
+	r.client.out.Outbound(r.now, complain(flow.ErrorPort, uninvited, 0, clientInner))
+	if len(r.client.out.Runs) != 0 || r.client.out.C.Drops[drop.NoFlow].Load() != 1 {
+		t.Error("not dropped as no-flow")
+	}
+}
+
 func TestWhatFitsBehindTheServerIsToldToTheClient(t *testing.T) {
 	r := newRig()
 	arrived := r.send(t, r.client, r.server, packet(tcp(false, flow.FlagACK), request(false, 80),
