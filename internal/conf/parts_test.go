@@ -112,8 +112,11 @@ func TestAnExternalAddressIsPrivateAndOutsideTheOverlay(t *testing.T) {
 		"10.0.0.1", "172.31.0.1", "192.168.1.1", "fd00::1", "fe80::1%eth0",
 	} {
 		a, err := ParseExternal(good)
-		if err != nil || !a.IsValid() || c.CheckExternal(a) != nil {
-			t.Errorf("%s: %v, %v, %v", good, a, err, c.CheckExternal(a))
+		if err != nil || !a.IsValid() {
+			t.Errorf("%s: %v, %v", good, a, err)
+		}
+		if err := c.CheckExternal(a); (err != nil) != a.IsLinkLocalUnicast() {
+			t.Errorf("%s: %v", good, err)
 		}
 		if formatExternal(a) != good {
 			t.Errorf("%s became %s", good, formatExternal(a))
@@ -136,6 +139,10 @@ func TestAnExternalAddressIsPrivateAndOutsideTheOverlay(t *testing.T) {
 		if c.CheckExternal(netip.MustParseAddr(inside)) == nil {
 			t.Errorf("%s is inside the overlay", inside)
 		}
+	}
+	err := c.CheckExternal(netip.MustParseAddr("fe80::1%eth0"))
+	if err == nil || !strings.Contains(err.Error(), "unique local") {
+		t.Errorf("a link-local address is refused without saying what to use: %v", err)
 	}
 }
 

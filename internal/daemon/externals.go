@@ -54,7 +54,7 @@ func (g *gateway) rules(tun string, list []node.External) []nft.External {
 	for _, e := range list {
 		if e.Addr.Zone() != "" {
 			g.trouble = append(g.trouble, fmt.Sprintf(
-				"external device %v: link-local addresses cannot be reached yet", e.Addr))
+				"external device %v: link-local addresses cannot be reached", e.Addr))
 			continue
 		}
 		for _, t := range e.Targets {
