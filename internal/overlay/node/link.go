@@ -319,6 +319,9 @@ func (n *Node) keepAlive(now clock.Reading, l *link, out *Effects) {
 // question asks a neighbour for a sign of life and starts to count.
 func (n *Node) question(now clock.Reading, l *link, out *Effects) {
 	l.beats = 0
+	if l.up != nil && l.asked == 0 {
+		l.up.asked = now.Up
+	}
 	n.frameTo(now, l, true, n.digestFor(now, l), out)
 	if int(l.asked) < len(askDelays) {
 		wait := askDelays[l.asked]
@@ -425,6 +428,7 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 func (n *Node) linkAlive(now clock.Reading, l *link) {
 	l.live.MarkHeard(now.Up)
 	l.keys.Heard()
+	l.timeTrip(now)
 	l.asked, l.hinted = 0, false
 	n.disarm(l, askTimer)
 	if l.up != nil {
@@ -435,6 +439,18 @@ func (n *Node) linkAlive(now clock.Reading, l *link) {
 		n.timers.stop(l.up.repeat)
 		n.parentConfirmed(now, l)
 	}
+}
+
+// timeTrip measures the round trip to a parent. A repeated question could have been answered by the
+// answer to an earlier one (Karn's algorithm).
+func (l *link) timeTrip(now clock.Reading) {
+	if l.up == nil || l.up.asked == 0 {
+		return
+	}
+	if l.asked == 0 {
+		l.up.trip = now.Up - l.up.asked
+	}
+	l.up.asked = 0
 }
 
 // unopened is the reason that counts for a link frame that does not open.

@@ -201,6 +201,27 @@ func (n *Node) Drops() (counts [drop.Count]uint64) {
 	return counts
 }
 
+// Uplink is how this node hangs on its active parent.
+type Uplink struct {
+	Parent    ident.NodeID
+	Addr      netip.AddrPort
+	Hops      int           // to the root, as far as members of our network told us
+	RoundTrip time.Duration // to the parent, by the last question; 0: not known yet
+	KeepAlive time.Duration // how often the parent hears of us at least
+}
+
+// Uplink tells about the active parent; false without one.
+func (n *Node) Uplink() (Uplink, bool) {
+	l := n.parents.active
+	if l == nil {
+		return Uplink{}, false
+	}
+	return Uplink{l.peer, l.live.Addr(), 1 + len(l.up.above), l.up.trip, l.period}, true
+}
+
+// Known is how many nodes and endpoints have a record here, this node included.
+func (n *Node) Known() int { return n.records.Len() }
+
 // Links is how many neighbours there are.
 func (n *Node) Links() int { return len(n.links.byID) }
 

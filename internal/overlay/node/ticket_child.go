@@ -29,6 +29,8 @@ type upward struct {
 	resumed  bool          // the link came up by a ticket
 	renew    *timer        // the next attempt to come back although the link seems to live
 	resetEnd time.Duration // no Reset is heeded before
+	asked    time.Duration // when the question that waits for its answer was first asked; 0: none
+	trip     time.Duration // between the last question and its answer; 0: not known
 	settle   time.Duration // when a new mapping is made one that lasts; 0: done
 }
 
