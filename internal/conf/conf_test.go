@@ -167,7 +167,7 @@ func TestAFullFileIsUnderstood(t *testing.T) {
 		"network-certificates = a.txt, /b.txt\n" +
 		"trusted-nodes = " + idA + ", " + strings.ToUpper(idB) + "\n" +
 		"trusted-networks = " + networkKey().String() + "\n" +
-		"accept-tunnels = manual\n" +
+		"accept-tunnels = manual\nmetrics-listen = run/metrics\n" +
 		"log-level = trace\nlog-file = /var/log/mcc.log\n"
 	c, err := Parse([]byte(text), "/etc/mcc/mcc.conf", "/etc/mcc")
 	if err != nil {
@@ -193,7 +193,7 @@ func TestAFullFileIsUnderstood(t *testing.T) {
 	want.Certs.Networks = []string{"/etc/mcc/a.txt", "/b.txt"}
 	want.Trust.Nodes = []ident.NodeID{a, b}
 	want.Trust.Networks = []ident.NetworkKey{networkKey()}
-	want.Tunnels.Accept = "manual"
+	want.Tunnels.Accept, want.Process.Metrics = "manual", "/etc/mcc/run/metrics"
 	want.Log = Log{Level: "trace", File: "/var/log/mcc.log"}
 	if diff := cmp.Diff(want, c, cmpConfig); diff != "" {
 		t.Error(diff)
@@ -242,6 +242,9 @@ func TestAWrongValueIsRefusedWithAReason(t *testing.T) {
 		{"parents-resolve-period = -10s", "not a duration"},
 		{"keep-alive-period = 19h", "longer than 18h"},
 		{"keep-alive-period = often", "or auto"},
+		{"metrics-listen = :9100", "write 127.0.0.1:9100 for this machine alone"},
+		{"metrics-listen = localhost", "neither ip:port nor the path"},
+		{"metrics-listen = 127.0.0.1:0", "neither ip:port nor the path"},
 		{"resolver.ipv4-network = 10.83.0.1/16", "did you mean 10.83.0.0/16"},
 		{"resolver.ipv4-network = 10.83.0.0/30", "from /8 to /29"},
 		{"resolver.ipv4-network = 200::/7", "not a range"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,9 +156,9 @@ var edgeKeys = []key[Config]{
 	},
 	{
 		name: "metrics-listen",
-		doc:  "Address (ip:port) or socket path that serves metrics. Empty: off.",
-		field: value(func(c *Config) *string { return &c.Process.Metrics },
-			func(s string) (string, error) { return s, nil }, same),
+		doc: "Address (ip:port) or socket path that serves metrics at /metrics, for Prometheus.\n" +
+			"They tell the parent and how much is sent. Empty: off.",
+		field: metricsListen(func(c *Config) *string { return &c.Process.Metrics }),
 	},
 	{
 		name: "profile", def: "auto",
@@ -214,6 +215,28 @@ func parseHostPort(s string) (string, error) {
 		return "", err
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(port))), nil
+}
+
+// metricsListen is the path of a socket, which has a slash, or one address and port.
+func metricsListen(at func(*Config) *string) field[Config] {
+	f := optionalPath(at)
+	set := f.set
+	f.set = func(c *Config, text string) error {
+		if text == "" || strings.Contains(text, "/") {
+			return set(c, text)
+		}
+		if port, bare := strings.CutPrefix(text, ":"); bare {
+			return fmt.Errorf("%q names no address: write 127.0.0.1:%s for this machine alone, "+
+				"0.0.0.0:%s for everybody", clip(text), clip(port), clip(port))
+		}
+		a, err := netip.ParseAddrPort(text)
+		if err != nil || a.Addr().IsMulticast() || a.Port() == 0 {
+			return fmt.Errorf("%q is neither ip:port nor the path of a socket", clip(text))
+		}
+		*at(c) = a.String()
+		return nil
+	}
+	return f
 }
 
 // MaxTags bounds a node's tags: they travel with its answers.

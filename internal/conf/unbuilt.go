@@ -45,7 +45,6 @@ var unbuilt = []missing{
 	{key: "ssl-certificates-ttl", what: "the distribution of SSL certificates"},
 	{key: "ssl-update-batch-size", what: "the distribution of SSL certificates"},
 	{key: "ssl-update-send-period", what: "the distribution of SSL certificates"},
-	{key: "metrics-listen", what: "the metrics listener"},
 	{key: "profile", what: "the choice of a profile"},
 	{key: "user", what: "changing the user"},
 	{key: "group", what: "changing the group"},

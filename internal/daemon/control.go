@@ -168,16 +168,21 @@ func networkName(who *ident.Identity) string {
 	return who.Cert.Network.String()
 }
 
-// drops adds up the counters of all workers.
-func (d *daemon) drops(n *node.Node) []api.Drop {
+// dropCounts adds up the counters of all workers.
+func (d *daemon) dropCounts(n *node.Node) [drop.Count]uint64 {
 	counts := n.Drops()
 	for _, w := range d.workers {
 		for i := range counts {
 			counts[i] += w.C.Drops[i].Load()
 		}
 	}
+	return counts
+}
+
+// drops lists what was dropped.
+func (d *daemon) drops(n *node.Node) []api.Drop {
 	var list []api.Drop
-	for i, count := range counts {
+	for i, count := range d.dropCounts(n) {
 		if count > 0 {
 			list = append(list, api.Drop{Reason: drop.Reason(i).String(), Count: count})
 		}

@@ -16,6 +16,7 @@
 //	watch     the tunnels directory            -> node                            watch_linux.go
 //	control   the control socket               -> node                            control.go
 //	watchdog  the service manager's wish to hear that all is well                   watchdog.go
+//	metrics   monitors that fetch the counters                                      metrics.go
 //	dns       questions for names              -> node                            dns.go
 package daemon
 
@@ -76,6 +77,7 @@ type daemon struct {
 	watch   *dirWatch
 	reading sync.Mutex      // held while the tunnels directory is read and applied
 	workers []*plane.Worker // for their counters; complete before anybody may ask
+	traffic traffic
 }
 
 // files is what the daemon was told by its configuration directory.

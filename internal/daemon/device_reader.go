@@ -26,6 +26,7 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 			continue
 		}
 		now := up()
+		d.traffic.woke[wokeDevice].Add(1)
 		w.Reset()
 		for i := 0; n > 0; i++ {
 			p := w.Whole(now, buf[:n])

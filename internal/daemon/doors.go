@@ -9,6 +9,7 @@ import (
 
 	"staex/internal/api"
 	"staex/internal/host/dnsd"
+	"staex/internal/host/page"
 )
 
 // doors are how programs on this machine reach the daemon; nil where the configuration closes one.
@@ -16,6 +17,8 @@ type doors struct {
 	control net.Listener
 	server  api.Server
 	dns     *dnsd.Server
+	metrics net.Listener
+	page    *page.Server
 }
 
 // openDoors opens the control socket and the DNS server, and watches the tunnels directory.
@@ -24,6 +27,9 @@ func (d *daemon) openDoors() error {
 		return err
 	}
 	if err := d.openDNS(); err != nil {
+		return err
+	}
+	if err := d.openMetrics(); err != nil {
 		return err
 	}
 	var err error
@@ -98,6 +104,9 @@ func (d *daemon) startDoors() {
 			return nil
 		})
 	}
+	if d.doors.metrics != nil {
+		d.crew.start("metrics", func() error { return d.doors.page.Serve(d.doors.metrics) })
+	}
 }
 
 // closeDoors ends the goroutines that answer.
@@ -107,5 +116,9 @@ func (d *daemon) closeDoors() {
 	}
 	if d.doors.dns != nil {
 		d.log.problem("closing the DNS server", d.doors.dns.Close())
+	}
+	if d.doors.metrics != nil {
+		d.log.problem("closing metrics-listen", d.doors.metrics.Close())
+		d.doors.page.Close()
 	}
 }

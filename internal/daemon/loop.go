@@ -66,7 +66,7 @@ func (l *loop) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	now := l.moment()
-	for {
+	for ; ; l.d.traffic.woke[wokeNode].Add(1) {
 		if due := min(l.node.Deadline(), l.keep.due()); due != l.armed {
 			l.armed = due
 			timer.Stop()
@@ -131,7 +131,9 @@ func (l *loop) perform(now clock.Reading) error {
 			}
 			if err := from.send(g.B, 0, g.To); err != nil {
 				l.d.log.Debug("not sent", "to", g.To.String(), "error", err.Error())
+				continue
 			}
+			l.d.traffic.out[classOf(g.B)].Add(uint64(len(g.B)))
 		}
 	}
 	for _, p := range l.out.Deliver {

@@ -58,6 +58,7 @@ func (d *daemon) readProbes(c *udp.Conn) error {
 		case err != nil:
 			return err
 		}
+		d.traffic.in[classKeepAlive].Add(uint64(n))
 		d.loop.frames.probed(unmapped(from), buf[:min(n, seg)])
 	}
 }

@@ -102,5 +102,8 @@ var fixed = []struct {
 		return slices.Equal(a.Trust.Authorities, b.Trust.Authorities)
 	}},
 	{"data-dir", func(a, b *conf.Config) bool { return a.Process.DataDir == b.Process.DataDir }},
+	{"metrics-listen", func(a, b *conf.Config) bool {
+		return a.Process.Metrics == b.Process.Metrics
+	}},
 	{"tags", func(a, b *conf.Config) bool { return slices.Equal(a.Node.Tags, b.Node.Tags) }},
 }

@@ -46,8 +46,10 @@ func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
 			return err
 		}
 		now := up()
+		d.traffic.woke[wokeSocket].Add(1)
 		w.Reset()
 		w.Inbound(now, unmapped(from), buf[:n], seg)
+		d.traffic.received(n, w.Control)
 		d.sendRuns(w, buf, w.Transit)
 		d.sendRuns(w, w.Buf, w.Runs)
 		d.deliver(w)
@@ -60,7 +62,9 @@ func (d *daemon) sendRuns(w *plane.Worker, buf []byte, runs []plane.Run) {
 	for _, r := range runs {
 		if d.host.sockets.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
 			w.C.Drops[drop.NoRoute].Add(1)
+			continue
 		}
+		d.traffic.out[classData].Add(uint64(r.Len))
 	}
 }
 
