@@ -127,6 +127,7 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 		{"slot-unknown", put(0, 255), "slots", wire.ErrBadValue},
 		{"flow-unknown", put(0, 1), "protocol", wire.ErrBadValue},
 		{"flow", put(1, 0x80), "protocol", wire.ErrBadValue},
+		{"refs-lost", put(0, 255), "slot", wire.ErrBadValue},
 		{"offer", put(24, 0), "families", wire.ErrBadValue},
 		{"offer", put(25, 9), "names", wire.ErrBadLength},
 		{"offer", put(26, 64), "names", wire.ErrBadLength},

@@ -115,6 +115,7 @@ func FuzzSlotOK(f *testing.F)         { fuzzType(f, "SlotOK") }
 func FuzzFlow(f *testing.F)           { fuzzType(f, "Flow") }
 func FuzzFlowUnknown(f *testing.F)    { fuzzType(f, "FlowUnknown") }
 func FuzzSlotUnknown(f *testing.F)    { fuzzType(f, "SlotUnknown") }
+func FuzzRefsLost(f *testing.F)       { fuzzType(f, "RefsLost") }
 func FuzzLookup(f *testing.F)         { fuzzType(f, "Lookup") }
 func FuzzFound(f *testing.F)          { fuzzType(f, "Found") }
 func FuzzClaim(f *testing.F)          { fuzzType(f, "Claim") }

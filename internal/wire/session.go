@@ -18,6 +18,7 @@ const (
 	SessionHello       = 11 // Hello
 	SessionClaim       = 20 // Claim
 	SessionClaimOK     = 21 // ClaimOK
+	SessionRefsLost    = 40 // RefsLost
 	SessionKEMKey      = 50 // KEMKey
 	SessionKEMAnswer   = 51 // KEMAnswer
 	SessionFlowUnknown = 60 // FlowUnknown

@@ -205,6 +205,8 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		}, wire.ParseSlotUnknown),
 		"flow-unknown": same(wire.FlowUnknown{Ports: widest}, wire.ParseFlowUnknown),
 		"flow":         same(wire.Flow{Slot: 255, Ports: widest}, wire.ParseFlow),
+		"refs-lost": same(
+			wire.RefsLost{Slot: 254, UpTo: math.MaxUint64}, wire.ParseRefsLost),
 		"offer": same(wire.Offer{
 			ID: id, Proof: [8]byte(run(9, 8)), Expires: math.MaxUint32, Seq: 5, Families: 3,
 			Names:  longNames(),

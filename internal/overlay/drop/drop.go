@@ -31,6 +31,7 @@ const (
 	NoSession   // no session with this peer, and none may be started
 	BadContext  // context byte or compact header that is malformed, reserved or not canonical
 	UnknownSlot // flow slot that was never announced on this session
+	NoReference // TCP header that is a difference to one that is not held, or not any more
 	BadPart     // part that contradicts the other parts of its packet
 
 	BadOffload      // device offload header that disagrees with its packet
@@ -89,6 +90,7 @@ var names = [Count]string{
 	NoSession:   "no-session",
 	BadContext:  "bad-context",
 	UnknownSlot: "unknown-slot",
+	NoReference: "no-reference",
 	BadPart:     "bad-part",
 
 	BadOffload:      "bad-offload",

@@ -21,6 +21,10 @@ const (
 	KindError   Kind = 5 // ICMP error about a packet of a flow
 	KindWhole   Kind = 6 // reserved: whole packets
 	KindPart    Kind = 7 // one part of a plaintext that did not fit
+
+	// KindDiff is TCP as differences, see Diff. On the wire it is kind 0 with the bit A: a session
+	// message has no flow to announce, and a difference never announces its flow.
+	KindDiff Kind = 8
 )
 
 const (
@@ -42,12 +46,19 @@ const (
 	contextClass    = 1 << 1 // a byte with the DSCP follows
 	contextAnnounce = 1 << 2 // UDP, TCP, Full, Error: target and port follow the slot
 	contextReply    = 1 << 2 // Echo: this is the reply
+	contextDiff     = 1 << 2 // kind 0: this is KindDiff
 	contextKind     = 3      // shift
 	contextECN      = 6      // shift
 )
 
 // KindOf returns the kind that a context byte, the first byte of a plaintext, says.
-func KindOf(b0 uint8) Kind { return Kind(b0 >> contextKind & 7) }
+func KindOf(b0 uint8) Kind {
+	k := Kind(b0 >> contextKind & 7)
+	if k == KindControl && b0&contextDiff != 0 {
+		return KindDiff
+	}
+	return k
+}
 
 // Compact is what is left of an inner packet's headers. Which fields count depends on Kind; the
 // others must be zero for Append and Decode to be each other's inverse. The zero value is the
@@ -74,6 +85,8 @@ type Compact struct {
 	Window, Urgent uint16
 	Options        [maxOptions]byte
 	OptLen         uint8 // bytes of Options in use: a multiple of 4
+
+	Diff Diff // KindDiff
 
 	EchoID, EchoSeq uint16
 
@@ -126,6 +139,8 @@ func (c *Compact) Len() int {
 		if c.Announce {
 			n += 3
 		}
+	case KindDiff:
+		n += 1 + c.diffSize()
 	case KindEcho:
 		n += 4
 	case KindPart:
@@ -139,14 +154,14 @@ func (c *Compact) Len() int {
 		n += 14 + int(c.OptLen)
 	case KindError:
 		n += c.errorLen()
-	case KindControl, KindUDP, KindEcho, KindWhole, KindPart:
+	case KindControl, KindUDP, KindEcho, KindWhole, KindPart, KindDiff:
 	}
 	return n
 }
 
 // Append adds the bytes of c to dst. The pictures are in docs/wire/compact.md.
 func (c *Compact) Append(dst []byte) []byte {
-	b0 := c.ECN<<contextECN | uint8(c.Kind)<<contextKind
+	b0 := c.ECN<<contextECN | uint8(c.Kind&7)<<contextKind
 	if c.V6 {
 		b0 |= contextV6
 	}
@@ -158,6 +173,8 @@ func (c *Compact) Append(dst []byte) []byte {
 		if c.Announce {
 			b0 |= contextAnnounce
 		}
+	case KindDiff:
+		b0 |= contextDiff
 	case KindEcho:
 		if c.Reply {
 			b0 |= contextReply
@@ -180,6 +197,9 @@ func (c *Compact) Append(dst []byte) []byte {
 		return binary.BigEndian.AppendUint16(dst, c.EchoSeq)
 	}
 	dst = append(dst, c.Slot)
+	if c.Kind == KindDiff {
+		return c.appendDiff(dst)
+	}
 	if c.Announce {
 		dst = append(dst, c.Target, uint8(c.Port>>8), uint8(c.Port))
 	}
@@ -224,7 +244,7 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		return c.decodePart(b)
 	case KindWhole:
 		return 0, drop.BadContext
-	case KindUDP, KindTCP, KindEcho, KindFull, KindError:
+	case KindUDP, KindTCP, KindEcho, KindFull, KindError, KindDiff:
 	}
 	n = 1
 	if b0&contextClass != 0 {
@@ -248,7 +268,7 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		c.EchoID, c.EchoSeq = binary.BigEndian.Uint16(b[n:]), binary.BigEndian.Uint16(b[n+2:])
 		return n + 4, drop.None
 	}
-	c.Announce = b0&contextAnnounce != 0
+	c.Announce = b0&contextAnnounce != 0 && c.Kind != KindDiff
 	return c.decodeFlow(b, n)
 }
 
@@ -284,12 +304,14 @@ func (c *Compact) decodeFlow(b []byte, n int) (int, drop.Reason) {
 		return n, drop.None
 	case KindError:
 		return c.decodeError(b, n)
+	case KindDiff:
+		return c.decodeDiff(b, n)
 	default:
 		return c.decodeTCP(b, n)
 	}
 }
 
-// decodeTCP reads TCP fields from b[n:].
+// decodeTCP reads the TCP fields of KindTCP, KindFull or a KindDiff without a base from b[n:].
 func (c *Compact) decodeTCP(b []byte, n int) (int, drop.Reason) {
 	fixed := 12
 	if c.Kind == KindFull {

@@ -67,6 +67,36 @@ var headers = []struct {
 		Kind: flow.KindError, V6: true, Slot: 5, Error: flow.ErrorTooBig, OfTCP: true, Seq: 100,
 		MTU: 1400,
 	}},
+	{"TCP difference, a publish", "04 07 33 08 40 4410", flow.Compact{
+		Kind: flow.KindDiff, Slot: 7, Diff: flow.Diff{
+			Base: 1, Held: 4, Mark: 2, Push: true, More: true, ValLen: 2, Val: 1040,
+		},
+	}},
+	{
+		"TCP difference, all there is",
+		"87 2e 05 1d f4 fc 3fffff 4186a0 40 01f6 0050 03 0101050a000000010000000a",
+		flow.Compact{
+			Kind: flow.KindDiff, V6: true, ECN: 2, DSCP: 46, Slot: 5, Diff: flow.Diff{
+				Held: flow.NoRef, Mark: flow.NoRef, More: true, Window: true, Flags: true,
+				SeqLen: 3, Seq: -1, AckLen: 3, Ack: 100000, ValLen: 1,
+			}, Window: 502, Flags: flow.FlagACK | flow.FlagECE,
+			OptLen: 12, Options: options(1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 10),
+		},
+	},
+	{
+		"TCP whole, marked", "04 07 fd 00 10 30 00000064 000000c8 01f6 0101080a0000000100000002",
+		flow.Compact{
+			Kind: flow.KindDiff, Slot: 7,
+			Diff:  flow.Diff{Base: flow.NoRef, Held: flow.NoRef, More: true},
+			Flags: flow.FlagACK, Seq: 100, Ack: 200, Window: 502,
+			OptLen: 12, Options: options(1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2),
+		},
+	},
+	{"TCP whole, asks to forget", "04 07 ee 18 00 00000064 000000c8 01f6", flow.Compact{
+		Kind: flow.KindDiff, Slot: 7,
+		Diff:  flow.Diff{Base: flow.NoRef, Held: 3, Mark: flow.NoRef, Ask: true},
+		Flags: flow.FlagACK | flow.FlagPSH, Seq: 100, Ack: 200, Window: 502,
+	}},
 	{"first part", "38 2a 00", flow.Compact{Kind: flow.KindPart, PartID: 42}},
 	{"last part", "38 2a 03", flow.Compact{
 		Kind: flow.KindPart, PartID: 42, PartIndex: 1, PartLast: true,
@@ -144,6 +174,15 @@ var malformed = []struct{ name, hex string }{
 	{"no slot and no announcement", "08 ff"},
 	{"44 bytes of options", "10 07 10 b0 00000064 000000c8 01f6" + strings.Repeat("01", 44)},
 	{"TCP with the urgent flag", "10 07 30 00 00000064 000000c8 01f6"},
+	{"difference without a slot", "04 ff 31 00 40"},
+	{"difference with a bit that means nothing", "04 05 21 00 41"},
+	{"difference that says PSH twice", "04 05 23 00 e8 0010"},
+	{"difference with the urgent flag", "04 05 21 00 e8 0030"},
+	{"difference with thirteen flags", "04 05 21 00 e8 1010"},
+	{"difference with no options", "04 05 21 00 e4 00"},
+	{"difference with 44 bytes of options", "04 05 21 00 e4 0b" + strings.Repeat("01", 44)},
+	{"whole header with a window bit", "04 05 fd f0 10 00 00000064 000000c8 01f6"},
+	{"whole header with the urgent flag", "04 05 fc 30 00 00000064 000000c8 01f6"},
 	{"full header that need not be", "20 07 10 00 00000064 000000c8 01f6 0000"},
 }
 

@@ -27,7 +27,6 @@ const (
 type Reassembly struct {
 	open  []*partSet // oldest first, at most MaxOpen
 	spare []*partSet
-	bytes int    // in all open sets
 	whole []byte // what Add returned last, when parts came out of order
 }
 
@@ -60,7 +59,7 @@ func (r *Reassembly) Add(now time.Duration, id, index uint8, last bool, chunk []
 	if s == nil {
 		s = r.begin(now, id)
 	}
-	for r.bytes+len(chunk) > MaxPartBytes {
+	for r.bytes()+len(chunk) > MaxPartBytes {
 		victim := r.open[0]
 		r.discard(victim)
 		if victim == s { // alone too long, or the oldest of many
@@ -68,7 +67,6 @@ func (r *Reassembly) Add(now time.Duration, id, index uint8, last bool, chunk []
 		}
 	}
 	s.add(index, last, chunk)
-	r.bytes += len(chunk)
 	if s.have != s.want {
 		return nil, false
 	}
@@ -79,6 +77,15 @@ func (r *Reassembly) Add(now time.Duration, id, index uint8, last bool, chunk []
 	}
 	r.discard(s)
 	return whole, true
+}
+
+// bytes returns how many bytes all open sets have: a handful of sets is not worth a field in every
+// session.
+func (r *Reassembly) bytes() (n int) {
+	for _, s := range r.open {
+		n += len(s.buf)
+	}
+	return n
 }
 
 // forget discards what is too old, and what the count of ids has left behind.
@@ -127,7 +134,6 @@ func (r *Reassembly) discard(s *partSet) {
 			break
 		}
 	}
-	r.bytes -= len(s.buf)
 	if cap(s.buf) > keptBytes {
 		s.buf = nil
 	}

@@ -32,7 +32,7 @@ func HeaderLen(c *Compact) int {
 		return ip + tcpHeaderLen + int(c.OptLen)
 	case KindEcho:
 		return ip + echoHeaderLen
-	case KindControl, KindError, KindWhole, KindPart:
+	case KindControl, KindError, KindWhole, KindPart, KindDiff:
 	}
 	return 0
 }
@@ -66,7 +66,7 @@ func PutHeaders(dst []byte, c *Compact, e Ends, payload int) {
 		t[0] = echoType(c)
 		binary.BigEndian.PutUint16(t[4:], c.EchoID)
 		binary.BigEndian.PutUint16(t[6:], c.EchoSeq)
-	case KindControl, KindError, KindWhole, KindPart:
+	case KindControl, KindError, KindWhole, KindPart, KindDiff:
 	}
 }
 
@@ -115,7 +115,7 @@ func protocol(c *Compact) uint8 {
 		return ProtoUDP
 	case KindTCP, KindFull:
 		return ProtoTCP
-	case KindControl, KindEcho, KindError, KindWhole, KindPart:
+	case KindControl, KindEcho, KindError, KindWhole, KindPart, KindDiff:
 	}
 	if c.V6 {
 		return ProtoICMPv6

@@ -39,3 +39,49 @@ func (c *Compact) Join(next *Compact, sofar int) bool {
 	c.Flags |= next.Flags & closing
 	return true
 }
+
+// Portion is how a payload of Total bytes is to be divided: into pieces of Seg bytes, unless less
+// than that is left of Room bytes when the compact header has taken its part.
+type Portion struct{ Total, Seg, Room int }
+
+// Pieces returns how many bytes each piece has, the last maybe fewer, and how many pieces there
+// are, when each has a compact header of the given size. There is always one.
+func (k Portion) Pieces(header int) (size, n int) {
+	size = max(min(k.Seg, k.Room-header), 1)
+	return size, max((k.Total+size-1)/size, 1)
+}
+
+// Pieces turns the compact header of a super-packet into those of its pieces, one after the other.
+// All are equally long.
+type Pieces struct {
+	n, size int
+	seq     uint32
+	flags   uint16
+	diff    int32
+	mark    uint8
+	push    bool // the PSH flag stands in Diff.Push
+}
+
+// Pieces prepares for n pieces of size bytes.
+func (c *Compact) Pieces(n, size int) Pieces {
+	return Pieces{
+		n: n, size: size, seq: c.Seq, flags: c.Flags,
+		diff: c.Diff.Seq, mark: c.Diff.Mark, push: c.Diff.Base != NoRef && !c.Diff.Flags,
+	}
+}
+
+// Put makes c, the header of the super-packet, that of piece i, counted from 0. Only the last
+// becomes a reference.
+func (p *Pieces) Put(c *Compact, i int) {
+	c.Seq = p.seq + uint32(i*p.size)
+	c.Flags = SegmentFlags(p.flags, i, p.n)
+	if c.Kind != KindDiff {
+		return
+	}
+	c.Diff.Seq = p.diff + int32(i*p.size)
+	c.Diff.Push = p.push && c.Flags&FlagPSH != 0
+	c.Diff.Mark = NoRef
+	if i == p.n-1 {
+		c.Diff.Mark = p.mark
+	}
+}

@@ -57,7 +57,7 @@ func ProtoOf(k Kind) uint8 {
 	switch k {
 	case KindUDP:
 		return ProtoUDP
-	case KindTCP, KindFull:
+	case KindTCP, KindFull, KindDiff:
 		return ProtoTCP
 	case KindControl, KindEcho, KindError, KindWhole, KindPart:
 	}

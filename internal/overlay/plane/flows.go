@@ -28,6 +28,8 @@ func (w *Worker) message(now time.Duration, s *Session, p []byte) {
 		for _, slot := range body {
 			s.Peer.Client.Unknown(slot)
 		}
+	case typ == wire.SessionRefsLost:
+		w.forgotten(s, body)
 	case typ == wire.SessionFlowUnknown:
 		w.recall(now, s, body)
 	case typ == wire.SessionFlow:
@@ -110,6 +112,9 @@ func (w *Worker) announced(now time.Duration, s *Session, slot uint8, f flow.Flo
 	if !allows(s.Peer.Policy(), f) {
 		return false
 	}
+	if f.Proto == flow.ProtoTCP {
+		s.headers().Begin(slot, f, w.at)
+	}
 	if s.Peer.Server.Announce(now, slot, f) {
 		w.slotOK(now, s, slot)
 	}
@@ -118,6 +123,26 @@ func (w *Worker) announced(now time.Duration, s *Session, slot uint8, f flow.Flo
 
 func allows(pol *Policy, f flow.Flow) bool {
 	return int(f.Target) < len(pol.Targets) && pol.Targets[f.Target].Proto == f.Proto
+}
+
+// restore makes a shortened TCP header whole.
+func (w *Worker) restore(now time.Duration, s *Session, f flow.Flow, payload int) drop.Reason {
+	lost, r := s.headers().Restore(now, f, &w.head, w.at, payload)
+	if lost != 0 {
+		b := wire.AppendSession(w.part[:0], wire.SessionRefsLost)
+		w.Message(now, s, wire.RefsLost{Slot: w.head.Slot, UpTo: lost}.Append(b))
+	}
+	return r
+}
+
+// forgotten notes that the other end holds less than was thought.
+func (w *Worker) forgotten(s *Session, body []byte) {
+	m, err := wire.ParseRefsLost(body)
+	if err != nil {
+		w.drop(drop.BadFrame)
+		return
+	}
+	s.headers().Lost(m.Slot, m.UpTo, w.at)
 }
 
 func (w *Worker) slotOK(now time.Duration, s *Session, slot uint8) {

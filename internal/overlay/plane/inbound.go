@@ -168,7 +168,7 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 		w.drop(drop.QueueFull)
 		return
 	}
-	plain, _, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), f[n:])
+	plain, ctr, err := s.Recv.Open(room, h.Epoch, h.Counter, h.Long, wire.AAD(f[0]), f[n:])
 	if err != nil {
 		w.super.restore()
 		if !errors.Is(err, session.ErrReplay) {
@@ -183,6 +183,7 @@ func (w *Worker) open(now time.Duration, r *Row, f []byte) {
 	if r.Used.Load() != int64(now) {
 		r.Used.Store(int64(now))
 	}
+	w.at = ctr
 	w.plain(now, s, plain)
 }
 
@@ -216,7 +217,7 @@ func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
 			return
 		}
 		w.inError(now, s)
-	case flow.KindUDP, flow.KindTCP, flow.KindFull:
+	case flow.KindUDP, flow.KindTCP, flow.KindFull, flow.KindDiff:
 		w.segment(now, s, p, n)
 	default:
 		w.super.restore()
@@ -229,7 +230,8 @@ func (w *Worker) rebuilt(now time.Duration, s *Session, whole []byte) {
 	w.flush()
 	room := w.super.place(len(whole) + TagSize)
 	_, r := w.head.Decode(whole)
-	if room == nil || r != drop.None || w.head.Kind == flow.KindPart {
+	if room == nil || r != drop.None || w.head.Kind == flow.KindPart ||
+		w.head.Kind == flow.KindDiff { // TCP is never cut
 		w.drop(drop.BadContext)
 		return
 	}
@@ -238,7 +240,7 @@ func (w *Worker) rebuilt(now time.Duration, s *Session, whole []byte) {
 
 // segment admits one TCP or UDP payload and joins it to the super-packet under construction.
 func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
-	e, r := w.admit(now, s)
+	e, r := w.admit(now, s, len(p)-n)
 	if r != drop.None {
 		w.super.restore()
 		w.drop(r)
@@ -249,8 +251,9 @@ func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
 	}
 }
 
-// admit answers whether the tunnel lets the flow in, and with which addresses it appears here.
-func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
+// admit answers whether the tunnel lets the flow in, and with which addresses it appears here. A
+// shortened header is whole afterwards.
+func (w *Worker) admit(now time.Duration, s *Session, payload int) (flow.Ends, drop.Reason) {
 	c, peer := &w.head, s.Peer
 	if peer == nil {
 		return flow.Ends{}, drop.NoTunnel
@@ -281,7 +284,11 @@ func (w *Worker) admit(now time.Duration, s *Session) (flow.Ends, drop.Reason) {
 	case !peer.Client.Has(f):
 		return flow.Ends{}, drop.NoFlow
 	}
-	return ends(pol, f)
+	e, r := ends(pol, f)
+	if r == drop.None && c.Kind == flow.KindDiff {
+		r = w.restore(now, s, f, payload)
+	}
+	return e, r
 }
 
 // ends are the addresses and ports that the rebuilt packet shows to the host.

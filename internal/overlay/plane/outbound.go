@@ -148,34 +148,41 @@ func targetIndex(pol *Policy, proto uint8, port uint16) (uint8, bool) {
 // that are already parsed or sealed, and seals straight into the send buffer.
 func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg int) {
 	c, payload := &w.head, w.view.Payload
-	hl := c.Len()
-	total := len(ip) - payload
-	room := path.room() - hl
-	isTCP := c.Kind == flow.KindTCP || c.Kind == flow.KindFull
-	if seg > room && seg == total {
+	whole := flow.Portion{Total: len(ip) - payload, Seg: seg, Room: path.room()}
+	room := whole.Room - c.Len()
+	if seg > room && seg == whole.Total {
 		w.tooLarge(now, s.Peer, ip, len(ip)-seg+room)
 	}
-	if seg > room && !isTCP {
+	if seg > room && w.view.Proto != flow.ProtoTCP {
 		w.cut(now, s, path, ip, seg)
 		return
 	}
-	seg = max(min(seg, room), 1)
-	n := max((total+seg-1)/seg, 1)
-	first := s.Send.Reserve(n)
+	first := w.reserve(now, s, whole)
+	hl := c.Len()
+	seg, n := whole.Pieces(hl)
 	long := s.Send.LongBatch(first, n)
-	flags, seq := c.Flags, c.Seq
+	pieces := c.Pieces(n, seg)
 	for i := range n {
 		o := payload + i*seg
 		e := min(o+seg, len(ip))
-		if isTCP {
-			c.Seq = seq + uint32(i*seg)
-			c.Flags = flow.SegmentFlags(flags, i, n)
-		}
+		pieces.Put(c, i)
 		c.Append(ip[o-hl : o-hl])
 		w.frame(s, path, first+uint64(i), long, ip[o-hl:e])
 	}
 	mark(&s.data, now)
 	w.sent(now, s, path)
+}
+
+// reserve takes the counters for a packet's frames, once it is known how many they are. A TCP
+// header is made as short as the two ends' memory allows first.
+func (w *Worker) reserve(now time.Duration, s *Session, whole flow.Portion) (first uint64) {
+	c := &w.head
+	if c.Kind == flow.KindTCP && !c.Announce && c.Flags&flow.FlagSYN == 0 {
+		f := flow.Flow{Proto: flow.ProtoTCP, V6: c.V6, Target: c.Target, Port: c.Port}
+		return s.headers().Shorten(now, f, c, whole, s.Send)
+	}
+	_, n := whole.Pieces(c.Len())
+	return s.Send.Reserve(n)
 }
 
 // cut sends datagrams that do not fit the path as parts; the far end rebuilds them.

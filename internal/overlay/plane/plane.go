@@ -91,6 +91,17 @@ type Session struct {
 	first atomic.Int64 // first unanswered send
 	parts flow.Reassembly
 	partN atomic.Uint32
+	refs  atomic.Pointer[flow.Refs] // made with the first TCP flow
+}
+
+// headers are the TCP headers that both ends know. They live and die with the session, because its
+// counters are what names them.
+func (s *Session) headers() *flow.Refs {
+	if r := s.refs.Load(); r != nil {
+		return r
+	}
+	s.refs.CompareAndSwap(nil, new(flow.Refs))
+	return s.refs.Load()
 }
 
 // SetPath publishes where the session's frames go. What was sent another way is no longer waited

@@ -73,7 +73,7 @@ func (u *super) join(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int, 
 	if c.Kind == flow.KindUDP && !udp || !u.head.Join(c, u.end-u.start) {
 		return false
 	}
-	u.take(c, p, n)
+	u.take(p, n)
 	return true
 }
 
@@ -93,22 +93,23 @@ func (w *Worker) begin(peer *Peer, c *flow.Compact, e flow.Ends, p []byte, n int
 	w.flush()
 	u.peer, u.head, u.ends, u.seg, u.segs, u.shut = peer, *c, e, len(p)-n, 0, false
 	u.start, u.end = pos, pos
-	u.count(c, len(p)-n)
+	u.count(len(p)-n, n)
 }
 
 // take keeps a payload that was opened at the end of the packet.
-func (u *super) take(c *flow.Compact, p []byte, n int) {
+func (u *super) take(p []byte, n int) {
 	if n != u.guess {
 		copy(u.buf[u.end:], p[n:])
 	}
 	u.restore()
-	u.count(c, len(p)-n)
+	u.count(len(p)-n, n)
 }
 
-func (u *super) count(c *flow.Compact, size int) {
+// count notes a payload of size bytes behind a compact header of n; the next may be as long.
+func (u *super) count(size, n int) {
 	u.end += size
 	u.segs++
-	u.guess = c.Len()
+	u.guess = n
 	u.shut = size < u.seg || size == 0
 }
 

@@ -50,6 +50,7 @@ type Worker struct {
 	made  []byte // packets for the host that no frame brought
 	super super
 	cuts  flow.Fragments
+	at    uint64 // counter of the frame opened last
 	asked bool   // this batch had a link frame of which nothing is known
 	junk  Notice // frames of one label in this batch that did not open
 }
