@@ -30,7 +30,7 @@ const (
 //
 //	 7   6   5   4   3   2   1   0
 //	+-----------+-----------+---+---+
-//	|   base    |   held    | P | M |  P: the PSH flag, or Ask if there is no base. M: mark follows
+//	|   base    |   held    | P | M |  P: PSH, or Ask if there is no base. M: mark follows
 //	+-----------+-----------+---+---+
 //	|  seq  |  ack  |  val  |  ecr  |  only with a base: how many bytes each difference has
 //	+-------+---+---+---+---+-------+

@@ -4,8 +4,8 @@
 // already know, and put together again at the far end. It decides nothing about who may talk to
 // whom, keeps no packet, and never allocates per packet.
 //
-//	host ── View.Parse ── Compact.Elide ── Compact.Append ──▶ sealed frame
-//	host ◀── PutHeaders, RebuildOffload ◀── Compact.Decode ── opened frame
+//	host ── View.Parse ── Compact.Elide ── Refs.Shorten ── Compact.Append ──▶ sealed frame
+//	host ◀── PutHeaders, RebuildOffload ◀── Refs.Restore ◀── Compact.Decode ── opened frame
 //
 // What comes out equals what went in, except for the IPv4 identification and its don't-fragment
 // bit, the hop limit, the IPv6 flow label, a zero UDP checksum (which becomes a computed one)

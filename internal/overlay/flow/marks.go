@@ -19,7 +19,7 @@ const numRefs = NoRef
 type marks struct {
 	sent              [numRefs]mark
 	last, known, dead uint64
-	heard             uint64        // highest counter of a frame of the other end that was listened to
+	heard             uint64        // highest counter of a frame of the other end's that counted
 	lastAt            time.Duration // when the last was issued, or the other end asked to forget
 	forget            bool          // the other end names what was never issued: ask it to forget
 }

@@ -18,7 +18,7 @@ const (
 	stampsLen = 12
 )
 
-// stamps is what the timestamps option begins with: two no-operations, kind 8, length 10 (RFC 7323).
+// stamps is what the timestamps option begins with: no-operation twice, kind 8, length 10.
 const stamps = 0x0101080a
 
 // Counters gives out the counters of a session's frames: n of them, of which it returns the first.

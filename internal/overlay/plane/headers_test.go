@@ -193,10 +193,12 @@ func TestAnEndThatHasForgottenIsToldWholeHeadersAgain(t *testing.T) {
 
 func TestADifferenceInPartsIsRefused(t *testing.T) {
 	r := newRig()
-	r.say(t, &caller{from: r.client, to: r.server, ends: request(false, 80),
+	r.say(t, &caller{
+		from: r.client, to: r.server, ends: request(false, 80),
 		appear: flow.Ends{
 			Src: clientLease[0], Dst: serverInner[0], SrcPort: 40000, DstPort: 80,
-		}}, &caller{}, 20, 0)
+		},
+	}, &caller{}, 20, 0)
 	r.client.out.Reset()
 	h := flow.Compact{Kind: flow.KindDiff, Diff: flow.Diff{
 		Base: flow.NoRef, Held: flow.NoRef, Mark: flow.NoRef,
