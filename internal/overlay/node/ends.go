@@ -167,6 +167,7 @@ func (n *Node) refresh(now clock.Reading, t *tunnel.Tunnel) {
 	if end == nil {
 		end = n.newEnd(now, t)
 	}
+	n.addressEnd(now, end)
 	end.peer.SetPolicy(n.policyOf(t, end))
 	for _, a := range end.leases {
 		if t.Deleted {
@@ -225,27 +226,46 @@ func (n *Node) newEnd(now clock.Reading, t *tunnel.Tunnel) *tunnelEnd {
 	end := &tunnelEnd{t: t, key: n.endKeys, peer: &plane.Peer{Key: n.endKeys}}
 	end.secret = session.TunnelSecret(t.Local, t.RemoteKey)
 	end.conv = n.conversationWith(now, t.Local, t.RemoteKey, end)
-	if lease, ok := n.leases.Lease(now.Up, t.RemoteKey); ok {
+	if _, ok := n.leases.Lease(now.Up, t.RemoteKey); ok {
 		n.leases.Pin(t.RemoteKey)
-		end.leases = [2]netip.Addr{lease.V4, lease.V6}
-	}
-	if t.No4 {
-		end.leases[0] = netip.Addr{}
-	} else if n.staticFree(t) {
-		end.leases[0] = t.Static
-	}
-	if t.No6 {
-		end.leases[1] = netip.Addr{}
 	}
 	n.ends[t.ID] = end
 	n.endOf[end.key] = end
 	return end
 }
 
+// addressEnd gives an end the addresses under which programs here find the other one. They change
+// when the server end's file does.
+func (n *Node) addressEnd(now clock.Reading, end *tunnelEnd) {
+	t := end.t
+	var want [2]netip.Addr
+	if lease, ok := n.leases.Lease(now.Up, t.RemoteKey); ok {
+		want = [2]netip.Addr{lease.V4, lease.V6}
+	}
+	if t.No4 {
+		want[0] = netip.Addr{}
+	} else if n.staticFree(end) {
+		want[0] = t.Static
+	}
+	if t.No6 {
+		want[1] = netip.Addr{}
+	}
+	for i, a := range end.leases {
+		if a != want[i] {
+			n.tables.SetPeer(a, nil)
+		}
+	}
+	end.leases = want
+}
+
 // staticFree reports whether a client may use the static address that the server end gave its
 // tunnel: the first tunnel with an address has it.
-func (n *Node) staticFree(t *tunnel.Tunnel) bool {
-	return t.Side == tunnel.Client && t.Static.Is4() && n.tables.Peer(t.Static) == nil
+func (n *Node) staticFree(end *tunnelEnd) bool {
+	if end.t.Side != tunnel.Client || !end.t.Static.Is4() {
+		return false
+	}
+	p := n.tables.Peer(end.t.Static)
+	return p == nil || p == end.peer
 }
 
 // endByKey finds a tunnel end by the number the fast path knows it by.
