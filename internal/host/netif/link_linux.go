@@ -302,19 +302,3 @@ func appendRoute(routes []Route, r *netlink.Route, family int, names map[int]str
 	}
 	return routes
 }
-
-// DeviceTo returns the name of the device by which the host would send to an address now.
-func DeviceTo(a netip.Addr) (string, error) {
-	routes, err := netlink.RouteGet(a.AsSlice())
-	if err != nil {
-		return "", fmt.Errorf("netif: route to %v: %w", a, err)
-	}
-	if len(routes) == 0 {
-		return "", fmt.Errorf("netif: route to %v: %w", a, unix.ENETUNREACH)
-	}
-	link, err := netlink.LinkByIndex(routes[0].LinkIndex)
-	if err != nil {
-		return "", fmt.Errorf("netif: device of the route to %v: %w", a, err)
-	}
-	return link.Attrs().Name, nil
-}

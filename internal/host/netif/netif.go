@@ -31,3 +31,26 @@ type Route struct {
 	Prefix netip.Prefix // destination; the default route has zero bits
 	Device string       // name of the device it leaves by; empty for blackholes and the like
 }
+
+// Way is how the host reaches an address. The zero value is no way at all.
+type Way struct {
+	Device  string
+	Carrier bool       // the device can send: its cable is plugged in
+	Gateway netip.Addr // invalid on a direct way
+	Source  netip.Addr // the own address that a packet would carry
+}
+
+// String describes the way in a few words.
+func (w Way) String() string {
+	if w.Device == "" {
+		return "none"
+	}
+	s := "from " + w.Source.String() + " by " + w.Device
+	if w.Gateway.IsValid() {
+		s += " and " + w.Gateway.String()
+	}
+	if !w.Carrier {
+		s += " (no carrier)"
+	}
+	return s
+}

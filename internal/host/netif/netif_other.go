@@ -42,6 +42,9 @@ type Watch struct{}
 // NewWatch returns [ErrUnsupported].
 func NewWatch(string) (*Watch, error) { return nil, ErrUnsupported }
 
+// NewWayWatch returns [ErrUnsupported].
+func NewWayWatch() (*Watch, error) { return nil, ErrUnsupported }
+
 // Follow returns [ErrUnsupported].
 func (*Watch) Follow(string) error { return ErrUnsupported }
 
@@ -56,6 +59,9 @@ func Routes() ([]Route, error) { return nil, ErrUnsupported }
 
 // DeviceTo returns [ErrUnsupported].
 func DeviceTo(netip.Addr) (string, error) { return "", ErrUnsupported }
+
+// WayTo returns [ErrUnsupported].
+func WayTo(netip.Addr) (Way, error) { return Way{}, ErrUnsupported }
 
 // Forwarding remembers on which devices this process let packets be forwarded: none.
 type Forwarding struct{}
