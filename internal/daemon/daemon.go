@@ -12,6 +12,7 @@
 //	node      the only caller of node.Node, and of everything its effects ask     loop.go
 //	keeper    what others change of the device -> back as it was                  device_keeper.go
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
+//	ways      a cable, a route or an address that comes or goes -> node           ways.go
 //	parents   host names of parents            -> node                            parents.go
 //	watch     the tunnels directory            -> node                            watch_linux.go
 //	control   the control socket               -> node                            control.go
@@ -224,6 +225,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.startDoors()
 	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })
 	d.crew.start("clocks", func() error { return d.watchClocks(ctx) })
+	d.crew.start("ways", func() error { return d.watchWays(ctx) })
 	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
 	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
 	d.crew.start("reload", func() error { return d.followReloads(ctx) })

@@ -30,6 +30,7 @@ type transfer struct {
 	n          *net
 	name       string
 	got        atomic.Int64 // bytes that have arrived
+	last       atomic.Int64 // when the last of them came, in nanoseconds of Unix time
 	gap        atomic.Int64 // the longest time between two reads, in nanoseconds
 	stop       chan struct{}
 	sent, read chan digest
@@ -112,6 +113,7 @@ func (f *transfer) receive(conn stdnet.Conn) (d digest) {
 		now := time.Now()
 		f.gap.Store(max(f.gap.Load(), int64(now.Sub(last))))
 		last = now
+		f.last.Store(now.UnixNano())
 		sum.Write(piece[:n])
 		d.bytes += int64(n)
 		f.got.Store(d.bytes)
@@ -136,6 +138,14 @@ func (f *transfer) flows(when string) {
 		default:
 		}
 		return f.got.Load() > begin+4*pieceSize
+	})
+}
+
+// stalls waits until nothing has arrived for a second.
+func (f *transfer) stalls() {
+	f.n.t.Helper()
+	f.n.w.Until(f.name+" stalls", recovery, func() bool {
+		return time.Since(time.Unix(0, f.last.Load())) > time.Second
 	})
 }
 
