@@ -13,10 +13,11 @@ import (
 
 const offloadSize = flow.OffloadSize
 
-// Packet is a UDP datagram or an echo as the host's stack sees it.
+// Packet is a UDP datagram, a TCP segment or an echo as the host's stack sees it.
 type Packet struct {
 	Proto    uint8
 	Src, Dst netip.AddrPort
+	Header   string // of the transport protocol
 	Payload  string
 }
 
@@ -37,7 +38,8 @@ func (h *Host) deliver(p []byte) {
 	}
 	got := Packet{
 		Proto: v.Proto, Src: netip.AddrPortFrom(v.Src, v.SrcPort),
-		Dst: netip.AddrPortFrom(v.Dst, v.DstPort), Payload: string(ip[v.Payload:]),
+		Dst:    netip.AddrPortFrom(v.Dst, v.DstPort),
+		Header: string(ip[v.Transport:v.Payload]), Payload: string(ip[v.Payload:]),
 	}
 	h.permitted(got)
 	h.Got = append(h.Got, got)
