@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/rand"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,7 @@ type generated struct {
 }
 
 func (a *app) nodeCommand() *cobra.Command {
-	var parent string
-	var stdin, force bool
+	w := &newNode{}
 	c := a.formatted(&cobra.Command{
 		Use:   "generate-node-certificate [OUTPUT-DIRECTORY]",
 		Short: "Make a node's certificate and private key",
@@ -33,16 +33,45 @@ func (a *app) nodeCommand() *cobra.Command {
 			conf.DefaultDir + ".",
 		Args: cobra.MaximumNArgs(1),
 		RunE: a.do(func(words []string) error {
-			dir := conf.DefaultDir
+			w.dir = conf.DefaultDir
 			if len(words) > 0 {
-				dir = words[0]
+				w.dir = words[0]
 			}
-			return a.generateNode(dir, parent, stdin, force)
+			return a.generateNode(w)
 		}),
 	})
-	addParentFlags(c, &parent, &stdin)
-	c.Flags().BoolVarP(&force, "force", "y", false, "overwrite existing files without asking")
+	addParentFlags(c, &w.parent, &w.stdin)
+	f := c.Flags()
+	f.BoolVarP(&w.force, "force", "y", false, "overwrite existing files without asking")
+	f.StringVar(&w.roles, "roles", "", "what the node may do beyond being a member: "+
+		"relay, time, revoker, issuer")
+	f.StringVar(&w.expires, "expires", "",
+		"when the certificate ends: 2030-12-31, or 90d; the network must name an issuer")
 	return c
+}
+
+// A newNode is what mcc generate-node-certificate was asked for.
+type newNode struct {
+	dir, parent, roles, expires string
+	stdin, force                bool
+}
+
+// certificate is what is to be signed, as far as the flags say it.
+func (w *newNode) certificate(network *ident.NetworkCert) (c *ident.NodeCert, err error) {
+	c = &ident.NodeCert{Serial: firstSerial}
+	if c.Roles, err = ident.ParseRoles(w.roles); err != nil {
+		return nil, usagef("--roles: %v", err)
+	}
+	if c.NotAfter, err = parseExpiry(w.expires, time.Now()); err != nil {
+		return nil, usagef("--expires: %v", err)
+	}
+	if c.NotAfter != 0 && network.Issuer == "" {
+		return nil, failf(exitRefused, "the network names no issuer, so that nobody would "+
+			"renew an expired node").
+			withHint("leave --expires out: a stolen node is revoked; or name an issuer with " +
+				"mcc generate-network-certificate --issuer")
+	}
+	return c, nil
 }
 
 // addParentFlags adds what every command has that signs with the network's key.
@@ -53,25 +82,29 @@ func addParentFlags(c *cobra.Command, parent *string, stdin *bool) {
 		"read the network private key from standard input (line 2: its passphrase)")
 }
 
-func (a *app) generateNode(dir, parent string, stdin, force bool) error {
-	network, err := readNetworkCert(parent)
+func (a *app) generateNode(w *newNode) error {
+	network, err := readNetworkCert(w.parent)
 	if err != nil {
 		return err
 	}
-	in := func(file string) string { return filepath.Join(dir, file) }
+	cert, err := w.certificate(network)
+	if err != nil {
+		return err
+	}
+	in := func(file string) string { return filepath.Join(w.dir, file) }
 	there := existing([]file{{path: in(nodeKeyFile)}, {path: in(nodeCertFile)}})
-	if err := a.mayOverwrite(there, force); err != nil {
+	if err := a.mayOverwrite(there, w.force); err != nil {
 		return err
 	}
-	signer, err := a.networkSecret(stdin, network)
+	signer, err := a.networkSecret(w.stdin, network)
 	if err != nil {
 		return err
 	}
-	id, files, err := newNode(dir, signer)
+	id, files, err := certified(w.dir, cert, signer)
 	if err != nil {
 		return err
 	}
-	if err := makeDir(dir); err != nil {
+	if err := makeDir(w.dir); err != nil {
 		return err
 	}
 	if err := writeAll(files); err != nil {
@@ -84,13 +117,15 @@ func (a *app) generateNode(dir, parent string, stdin, force bool) error {
 	})
 }
 
-// newNode makes a key, its certificate, and the network's names key for a node's directory.
-func newNode(dir string, network *ident.Secret) (ident.NodeID, []file, error) {
+// certified makes a key, its certificate, and the network's names key for a node's directory.
+func certified(dir string, cert *ident.NodeCert, network *ident.Secret) (
+	ident.NodeID, []file, error,
+) {
 	secret, err := ident.NewSecret(rand.Reader)
 	if err != nil {
 		return ident.NodeID{}, nil, err
 	}
-	cert := &ident.NodeCert{Key: secret.ID(), Serial: firstSerial}
+	cert.Key = secret.ID()
 	if err := ident.SignNodeCert(cert, network); err != nil {
 		return ident.NodeID{}, nil, err
 	}

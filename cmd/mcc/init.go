@@ -82,7 +82,7 @@ func (a *app) initNode(i *initialising) error {
 	if err != nil {
 		return err
 	}
-	id, node, err := newNode(i.dir, signer)
+	id, node, err := certified(i.dir, &ident.NodeCert{Serial: firstSerial}, signer)
 	if err != nil {
 		return err
 	}

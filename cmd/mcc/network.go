@@ -55,7 +55,8 @@ func (a *app) networkCommand() *cobra.Command {
 	f.StringVar(&w.network, "network", "",
 		"certificate of the network to be signed, instead of making a new one")
 	f.StringVar(&w.roles, "roles", "", "what the authority permits to the network: relay")
-	f.StringVar(&w.issuer, "issuer", "", "host:port at which certificates are renewed")
+	f.StringVar(&w.issuer, "issuer", "", "host:port at which certificates are renewed;\n"+
+		"NODEID:port keeps the road there open for nodes that have expired")
 	f.StringVar(&w.expires, "expires", "",
 		"when the certificate ends: 2030-12-31, or 90d; needs --authority")
 	f.BoolVar(&w.stdin, "stdin", false,

@@ -304,3 +304,16 @@ func fuzzCert[C cert](f *testing.F, decode func([]byte) (C, error)) {
 func FuzzDecodeNetworkCert(f *testing.F)  { fuzzCert(f, ident.DecodeNetworkCert) }
 func FuzzDecodeNodeCert(f *testing.F)     { fuzzCert(f, ident.DecodeNodeCert) }
 func FuzzDecodeEndpointCert(f *testing.F) { fuzzCert(f, ident.DecodeEndpointCert) }
+
+func TestAnIssuerInsideTheNetworkIsNamedByItsKey(t *testing.T) {
+	const id = "4cc9pkyvvj6accsnc3ac79wy7zstw25cra7ka596tc3a8sg7k5ag"
+	for issuer, want := range map[string]string{
+		id + ":443": id, id + ".home.arpa:443": id, "ca.example:443": "", "": "",
+		"192.0.2.1:443": "", "x." + id + ":443": "", "[2001:db8::1]:443": "",
+	} {
+		got, ok := (&ident.NetworkCert{Issuer: issuer}).IssuerNode()
+		if ok != (want != "") || ok && got.String() != want {
+			t.Errorf("%q: %v, %v", issuer, got, ok)
+		}
+	}
+}

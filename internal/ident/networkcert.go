@@ -159,6 +159,16 @@ func (c *NetworkCert) check() error {
 	return checkCertKey(c.Successor, "successor")
 }
 
+// IssuerNode is the key at which certificates are renewed inside the network, if the first label of
+// Issuer is one: then there is a road to it for nodes whose certificate has expired. A host of the
+// internet needs none.
+func (c *NetworkCert) IssuerNode() (NodeID, bool) {
+	host, _, _ := strings.Cut(c.Issuer, ":")
+	label, _, _ := strings.Cut(host, ".")
+	id, err := ParseNodeID(label)
+	return id, err == nil
+}
+
 // isHostPort accepts a lower-case DNS name or an IP address with a port.
 func isHostPort(s string) bool {
 	if len(s) > MaxIssuerLength {

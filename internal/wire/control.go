@@ -39,6 +39,8 @@ const (
 
 	ControlJunk   = 60 // Junk
 	ControlJunkOK = 61 // JunkOK
+
+	ControlQuarantine = 70 // Quarantine
 )
 
 // Sizes of control packets in bytes.

@@ -79,7 +79,7 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 		{"record", put(22, 1, 65), "certificate", wire.ErrBadLength},
 		{"record", put(34, 1, 129), "network certificate", wire.ErrBadLength},
 		{"path", put(40, 0), "kind", wire.ErrBadValue},
-		{"path", put(40, 4), "kind", wire.ErrBadValue},
+		{"path", put(40, 6), "kind", wire.ErrBadValue},
 		{"path", put(47, 2, 1), "body", wire.ErrBadLength},
 		{"path-probe", put(49, 17), "trail", wire.ErrBadLength},
 		{"path-probe", put(40, 1), "trail", wire.ErrBadLength},

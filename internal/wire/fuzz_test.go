@@ -144,3 +144,4 @@ func FuzzJunkOK(f *testing.F)         { fuzzType(f, "JunkOK") }
 func FuzzDigest(f *testing.F)         { fuzzType(f, "Digest") }
 func FuzzDiffer(f *testing.F)         { fuzzType(f, "Differ") }
 func FuzzFetch(f *testing.F)          { fuzzType(f, "Fetch") }
+func FuzzQuarantine(f *testing.F)     { fuzzType(f, "Quarantine") }

@@ -13,6 +13,12 @@ const (
 	PathHello  = 1 // Body is message 1 of Noise XK with its MAC
 	PathResume = 2 // Body proves a session that already exists
 	PathProbe  = 3 // Body is the probe's own; relays may add themselves to Trail
+
+	// The destination is a node, and one of its endpoints is meant: Body begins with its key, what
+	// follows is that of PathHello or PathResume. So a relay sees who is to be reached without
+	// knowing the endpoints of that node.
+	PathHelloInside  = 4
+	PathResumeInside = 5
 )
 
 // Path is control message 2: lay a path to a key. Every relay that passes it on keeps a
@@ -37,7 +43,7 @@ const (
 //	offset  size  field
 //	0       32    destination key
 //	32      8     set-up id
-//	40      1     kind: 1 hello, 2 resume, 3 probe
+//	40      1     kind: 1 hello, 2 resume, 3 probe, 4 hello inside, 5 resume inside
 //	41      1     hops that are left
 //	42      3     label for the way back, chosen by the sender
 //	45      2     size in bytes, the smallest that is proven on the way so far
@@ -48,7 +54,7 @@ const (
 type Path struct {
 	Dest  ident.NodeID   // key that is looked for; not checked to be a point
 	ID    [8]byte        // random; the same at every hop
-	Kind  uint8          // PathHello, PathResume or PathProbe
+	Kind  uint8          // PathHello, PathResume, PathProbe, PathHelloInside or PathResumeInside
 	Hops  uint8          // hops that are left; counted down by each relay
 	Back  Label          // label in the sender's table for frames on the way back
 	Size  uint16         // smallest UDP payload in bytes that is proven on the way
@@ -82,7 +88,7 @@ func ParsePath(b []byte) (Path, error) {
 		Size: c.u16("size"),
 		Body: c.sized("body", 0, MaxPathBody),
 	}
-	if c.err == nil && (p.Kind < PathHello || p.Kind > PathProbe) {
+	if c.err == nil && (p.Kind < PathHello || p.Kind > PathResumeInside) {
 		c.fail("kind", ErrBadValue)
 	}
 	most := 0

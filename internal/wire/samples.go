@@ -144,6 +144,8 @@ func controls() []Frame {
 	probe := control("path-probe", "Path", ControlPath, 50,
 		50+MaxPathBody+MaxTrail*KeySize)
 	probe.Page = "path"
+	inside := control("path-inside", "Path", ControlPath, 50, 50+MaxPathBody)
+	inside.Page = "path"
 	return []Frame{
 		with(control("record", "Record", ControlRecord, 7,
 			6+MaxRecord+MaxEndpointCert+MaxNetworkCert),
@@ -151,6 +153,10 @@ func controls() []Frame {
 		with(path, Path{
 			Dest: patternKey(0x20), ID: patternID(), Kind: PathHello, Hops: 64,
 			Back: 0x0a0b0c, Size: 1200, Body: pattern(0x80, 56),
+		}, ParsePath),
+		with(inside, Path{
+			Dest: patternKey(0x20), ID: patternID(), Kind: PathHelloInside, Hops: 64,
+			Back: 0x0a0b0c, Size: 1200, Body: pattern(0x40, KeySize+56),
 		}, ParsePath),
 		with(probe, Path{
 			Dest: patternKey(0x20), ID: patternID(), Kind: PathProbe, Hops: 63,
@@ -174,6 +180,8 @@ func controls() []Frame {
 			Up{[]ident.NodeID{patternKey(0x20), patternKey(0x40)}}, ParseUp),
 		with(control("lookup", "Lookup", ControlLookup, 17, 17),
 			Lookup{patternID(), patternID(), 64}, ParseLookup),
+		with(control("quarantine", "Quarantine", ControlQuarantine, KeySize, KeySize),
+			Quarantine{patternKey(0x20)}, ParseQuarantine),
 		with(control("found", "Found", ControlFound, 9, 9+MaxFound*KeySize),
 			Found{patternID(), []ident.NodeID{patternKey(0x20)}}, ParseFound),
 		with(control("grant", "Grant", ControlGrant, 18, 18+MaxTicket),

@@ -154,6 +154,10 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 			Dest: key, ID: id, Kind: wire.PathResume, Hops: 255, Back: label,
 			Size: math.MaxUint16, Body: body,
 		}, wire.ParsePath),
+		"path-inside": same(wire.Path{
+			Dest: key, ID: id, Kind: wire.PathResumeInside, Hops: 255, Back: label,
+			Size: math.MaxUint16, Body: body,
+		}, wire.ParsePath),
 		"path-probe": same(wire.Path{
 			Dest: key, ID: id, Kind: wire.PathProbe, Hops: 1, Back: label,
 			Size: 1200, Body: body, Trail: keys(wire.MaxTrail),
@@ -243,10 +247,11 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"digest": same(wire.Digest{
 			Last: true, Span: span(63), Sums: sums(),
 		}, wire.ParseDigest),
-		"differ": same(wire.Differ{Span: span(62), Parts: parts(span(62))}, wire.ParseDiffer),
-		"fetch":  same(wire.Fetch{Key: key}, wire.ParseFetch),
-		"resign": same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
-		"time":   same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
+		"differ":     same(wire.Differ{Span: span(62), Parts: parts(span(62))}, wire.ParseDiffer),
+		"fetch":      same(wire.Fetch{Key: key}, wire.ParseFetch),
+		"quarantine": same(wire.Quarantine{Issuer: key}, wire.ParseQuarantine),
+		"resign":     same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
+		"time":       same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
 	}
 	for _, f := range wire.Frames {
 		t.Run(f.Name, func(t *testing.T) {

@@ -66,6 +66,7 @@ const (
 	NotAdmitted  // key whose network is not admitted here
 	StaleRecord  // record older than the one already held
 	Revoked      // key that its network has taken back
+	Quarantine   // what a neighbour with an expired certificate may not do, or too much of it
 
 	// Count is the number of reasons, None included: the size of an array of counters.
 	Count = iota
@@ -125,6 +126,7 @@ var names = [Count]string{
 	NotAdmitted:  "not-admitted",
 	StaleRecord:  "stale-record",
 	Revoked:      "revoked",
+	Quarantine:   "quarantine",
 }
 
 // String returns the reason's name: lower case words joined by hyphens, at most 16 bytes long.

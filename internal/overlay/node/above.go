@@ -30,7 +30,7 @@ func (n *Node) tellAbove(now clock.Reading, parent *link) {
 	n.parents.told = now.Up
 	n.timers.stop(n.parents.news)
 	for _, l := range n.links.all() {
-		if !l.toward {
+		if !l.toward && n.confined[l.id] == nil {
 			n.tell(l, wire.ControlUp, n.above(l, parent).Append(nil))
 		}
 	}

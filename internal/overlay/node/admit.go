@@ -300,6 +300,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		return
 	}
 	p, cert, err := n.childPayload(now, x, payload)
+	issuer, err := n.mayRenew(cert, p.NetworkCert, err)
 	var hybrid bool
 	if err == nil {
 		hybrid, _, err = n.cfg.PostQuantum.agree(p.Flags)
@@ -313,6 +314,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		n.endHalf(now, x, true)
 		return
 	}
+	n.unlike(now, cert.Key, issuer)
 	n.endHalf(now, x, false)
 	size := min(max(int(p.Size), wire.MinDatagram), len(x.answer), wire.MaxDatagram)
 	period := time.Duration(max(p.KeepAlive, 1)) * time.Second
@@ -320,6 +322,7 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 		peer: cert.Key, network: cert.Network, addr: from, mine: x.mine, theirs: x.theirs,
 		keys: x.hs.Keys(), size: size, period: min(period, maxChildPeriod),
 	})
+	n.confine(now, l, issuer)
 	n.claimed(now, cert.Network, p.Head, cert.Key)
 	if hybrid {
 		n.awaitKEM(now, l, x.hs.Keys(), cert)

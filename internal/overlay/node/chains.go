@@ -91,10 +91,11 @@ func (n *Node) believes(c *ident.NetworkCert) error {
 	return c.Verify()
 }
 
-// ownChain is our network's certificate, for neighbours who know our network by it alone; nil if
-// it says nothing that they would believe.
+// ownChain is our network's certificate, for neighbours who know our network by it alone or have to
+// know its issuer; nil if it says nothing that they would believe.
 func (n *Node) ownChain() []byte {
-	if c := n.who.Network; !c.SelfSigned() {
+	c := n.who.Network
+	if _, inside := c.IssuerNode(); inside || !c.SelfSigned() {
 		return c.Append(nil)
 	}
 	return nil

@@ -111,6 +111,9 @@ func (l *link) comparing(now clock.Reading) bool {
 
 // compare begins a comparison with a parent.
 func (n *Node) compare(now clock.Reading, l *link) {
+	if l.held() {
+		return
+	}
 	s := l.syncing()
 	if l.comparing(now) {
 		s.now.again = true
@@ -335,6 +338,8 @@ func (n *Node) digestFor(now clock.Reading, l *link) []byte {
 		return nil // what is under way would look like a difference
 	case l.toward && l != n.parents.active:
 		return nil // a parent that stands by has not been told
+	case l.held() || n.confined[l.id] != nil:
+		return nil // nor has one that keeps us in quarantine
 	}
 	if l.toward {
 		n.records.SetKey(l.digest)
@@ -347,7 +352,8 @@ func (n *Node) digestFor(now clock.Reading, l *link) []byte {
 
 // checkDigest compares what a child has with what we know of it.
 func (n *Node) checkDigest(now clock.Reading, l *link, plain []byte) {
-	if len(plain) != digestSize || l.toward || l.kem != nil || l.ctl.unacked() > 0 {
+	if len(plain) != digestSize || l.toward || l.kem != nil || l.ctl.unacked() > 0 ||
+		n.confined[l.id] != nil {
 		return
 	}
 	if n.records.DigestVia(state.Via(l.id)) == [digestSize]byte(plain) {

@@ -328,7 +328,8 @@ func (n *Node) messages(now clock.Reading, l *link, body []byte, out *Effects) {
 // some only a child.
 func mayTell(l *link, typ uint8) bool {
 	switch typ {
-	case wire.ControlUp, wire.ControlWant, wire.ControlDiffer, wire.ControlFetch:
+	case wire.ControlUp, wire.ControlWant, wire.ControlDiffer, wire.ControlFetch,
+		wire.ControlQuarantine:
 		return l.toward
 	case wire.ControlDigest:
 		return !l.toward
@@ -340,6 +341,10 @@ func mayTell(l *link, typ uint8) bool {
 func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Effects) error {
 	if !mayTell(l, typ) {
 		n.count(drop.BadType)
+		return nil
+	}
+	if x := n.confined[l.id]; x != nil && !x.permits(typ) {
+		n.count(drop.Quarantine)
 		return nil
 	}
 	if l.kem != nil || typ == wire.ControlKEMKey || typ == wire.ControlKEMAnswer {
@@ -380,6 +385,8 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromMoved(now, l, b)
 	case wire.ControlGrant:
 		return n.fromGrant(now, l, b)
+	case wire.ControlQuarantine:
+		return n.fromQuarantine(l, b)
 	case wire.ControlWant:
 		if _, err := wire.ParseWant(b); err != nil {
 			return err

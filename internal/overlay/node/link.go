@@ -216,6 +216,7 @@ func (n *Node) linkTimers(now clock.Reading, l *link) {
 	}
 	l.up.hello3, l.up.resumed = nil, false
 	l.up.granted, l.up.resetEnd = false, 0 // the token was for another label
+	l.up.issuer = ident.NodeID{}
 	l.up.renew = newTimer(func(now clock.Reading, out *Effects) { n.renewLink(now, l, out) })
 	l.up.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchLink(now, l, out) })
 	n.settle(now, l)
@@ -253,6 +254,7 @@ func (n *Node) stopTimers(l *link) {
 // linkDown forgets a neighbour, its rows and its labels.
 func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 	n.stopTimers(l)
+	n.release(l)
 	n.dropLabel(now, l.mine)
 	delete(n.links.byID, l.id)
 	if n.links.byAddr[l.live.Addr()] == l {

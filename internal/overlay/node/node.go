@@ -66,6 +66,7 @@ type Node struct {
 	heard    time.Duration // when a call of another network's member was last let in
 	leases   *pool.Pool
 	fetching map[ident.NodeID]time.Duration // records asked for below, and when
+	confined map[plane.LinkID]*confined     // at most maxConfined
 	passing  map[ident.NodeID][]byte        // records that came and are not kept, to tell them on
 }
 
@@ -143,6 +144,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		endOf:   map[uint64]*tunnelEnd{},
 		offers:  map[ident.NodeID]*offer{},
 
+		confined: map[plane.LinkID]*confined{},
 		fetching: map[ident.NodeID]time.Duration{},
 		passing:  map[ident.NodeID][]byte{},
 	}

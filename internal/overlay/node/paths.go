@@ -51,7 +51,7 @@ type asker interface {
 // pathBook holds the set-ups under way by their id.
 type pathBook struct {
 	byID  map[[8]byte]*setup
-	asked [wire.PathProbe + 1]uint64 // how many this node began, by kind
+	asked [wire.PathResumeInside + 1]uint64 // how many this node began, by kind
 }
 
 func (b *pathBook) init() { b.byID = map[[8]byte]*setup{} }
@@ -92,6 +92,7 @@ func (n *Node) askPath(now clock.Reading, p wire.Path, a asker) bool {
 		id: p.ID, dest: p.Dest, kind: p.Kind, to: to, back: p.Back, size: to.size, ask: a,
 	})
 	n.paths.asked[p.Kind]++
+	n.inside(&p, to)
 	p.Hops, p.Size = maxHops, uint16(to.size)
 	n.tell(to, wire.ControlPath, p.Append(nil))
 	return true
@@ -160,6 +161,9 @@ func (n *Node) fromPath(now clock.Reading, l *link, b []byte, out *Effects) erro
 	}
 	to, local := n.nextHop(p.Dest, l)
 	switch {
+	case n.offRoad(l, p.Dest):
+		n.count(drop.Quarantine)
+		n.refuse(l, p.ID, wire.PathRefused)
 	case local:
 		n.pathEnd(now, l, p, out)
 	case to == nil:
@@ -168,7 +172,7 @@ func (n *Node) fromPath(now clock.Reading, l *link, b []byte, out *Effects) erro
 	case p.Hops == 0:
 		n.count(drop.HopLimit)
 		n.refuse(l, p.ID, wire.PathHops)
-	case len(n.paths.byID) >= maxSetups, l.setups >= linkSetups:
+	case len(n.paths.byID) >= maxSetups, l.setups >= n.setupsFor(l):
 		n.count(drop.Quota)
 		n.refuse(l, p.ID, wire.PathQuota)
 	default:
@@ -250,6 +254,11 @@ func (n *Node) fromPathNo(now clock.Reading, l *link, b []byte) error {
 // pathEnd answers a set-up whose destination is this node or one of its endpoints.
 func (n *Node) pathEnd(now clock.Reading, l *link, p wire.Path, out *Effects) {
 	var reason uint8
+	if !n.outside(&p) {
+		n.count(drop.NoTunnel)
+		n.refuse(l, p.ID, wire.PathRefused)
+		return
+	}
 	switch p.Kind {
 	case wire.PathHello:
 		reason = n.answerHello(now, l, p)

@@ -3,6 +3,8 @@
 package node
 
 import (
+	"errors"
+
 	"staex/internal/clock"
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
@@ -136,7 +138,11 @@ func (n *Node) linkTurned(now clock.Reading, l *link) bool {
 	}
 	l.keys.Switch(x.keys.Send)
 	l.digest = x.keys.Chain
-	if err := n.orTrusted(x.cert, n.proven(n.admitted, x.cert)); err != nil {
+	err := n.orTrusted(x.cert, n.proven(n.admitted, x.cert))
+	if errors.Is(err, ErrExpired) && n.confined[l.id] != nil {
+		err = nil
+	}
+	if err != nil {
 		n.count(drop.NotAdmitted)
 		n.event(Event{Kind: EventChildRefused, Addr: l.live.Addr(), Text: err.Error()})
 		n.linkDown(now, l, err.Error())

@@ -175,6 +175,9 @@ func (n *Node) Route(from, to ident.NodeID) ([]ident.NodeID, bool) {
 // Problems lists what keeps the node from working, in sentences; empty means healthy.
 func (n *Node) Problems() []string {
 	list := n.revocationProblems()
+	if p := n.parents.active; p != nil && p.held() {
+		list = append(list, "parent "+n.parents.list[p.entry].Entry+": "+quarantined(p.up.issuer))
+	}
 	if n.IsRoot() || n.parents.active != nil || n.revs.gone {
 		return list
 	}
@@ -234,7 +237,7 @@ func (n *Node) Sessions() int { return len(n.sessions.byKey) - len(n.sessions.re
 // PathsAsked is how many paths of a kind this node began to lay since its start: wire.PathHello
 // for handshakes, wire.PathResume for sessions that go on, wire.PathProbe for pings.
 func (n *Node) PathsAsked(kind uint8) uint64 {
-	return n.paths.asked[min(int(kind), wire.PathProbe)]
+	return n.paths.asked[min(int(kind), wire.PathResumeInside)]
 }
 
 // SessionPath tells the size that a tunnel's session may send, 0 without a session.
@@ -282,6 +285,7 @@ func (n *Node) Gauges() []Gauge {
 		{"records fetched", len(n.fetching), maxFetching},
 		{"records passed on", len(n.passing), maxPassing + maxFetching},
 		{"networks of authorities", len(n.chains.certs), maxChains},
+		{"links in quarantine", len(n.confined), maxConfined},
 		{"probes", n.probes.count, maxProbes},
 		{"lists to tell a neighbour", lists, maxLists},
 		{"lists of which a part has come", n.incoming(), maxIncoming},

@@ -70,7 +70,7 @@ func (n *Node) keep(name string, data []byte) { n.keeps = append(n.keeps, Record
 
 // mark notes that the parent should be told about a key.
 func (n *Node) mark(key ident.NodeID) {
-	if l := n.parents.active; l != nil {
+	if l := n.parents.active; l != nil && !l.held() {
 		l.ctl.open().dirty.add(key)
 		n.links.busy[l.id] = l
 	}

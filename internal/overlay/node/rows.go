@@ -66,7 +66,7 @@ func (b *rowBook) init() {
 // newRow allocates a label that the neighbour in may use and publishes its row. It counts against
 // the quota of the neighbour that caused it, so that nobody can use up another's.
 func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Label, bool) {
-	if cause != nil && !cause.toward && int(cause.rows) >= n.cfg.LinkRows {
+	if cause != nil && !cause.toward && int(cause.rows) >= n.rowsFor(cause) {
 		n.count(drop.Quota)
 		return 0, false
 	}

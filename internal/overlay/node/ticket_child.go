@@ -32,6 +32,7 @@ type upward struct {
 	asked    time.Duration // when the question that waits for its answer was first asked; 0: none
 	trip     time.Duration // between the last question and its answer; 0: not known
 	settle   time.Duration // when a new mapping is made one that lasts; 0: done
+	issuer   ident.NodeID  // all that this parent carries us to; zero: everybody
 }
 
 // ticketName is where the ticket of a parents entry is kept.
@@ -73,7 +74,7 @@ func (n *Node) fromGrant(now clock.Reading, l *link, b []byte) error {
 	}
 	k := &keptTicket{
 		hybrid: l.tenure.hybrid, secret: session.ResumeFrom(l.digest), size: uint16(l.size),
-		cert:   l.up.cert,
+		cert: l.up.cert, mine: n.ownFingerprint(),
 		ticket: append([]byte(nil), g.Ticket...),
 	}
 	n.parents.tickets[entry] = k
@@ -88,7 +89,8 @@ func (n *Node) sendTicket(a *attempt, out *Effects) bool {
 		return false
 	}
 	k := n.parents.tickets[n.parents.list[a.entry].Entry]
-	if k == nil || n.lacksPQ(k.hybrid) || n.acceptParent(a.entry, k.cert) != nil {
+	if k == nil || k.mine != n.ownFingerprint() || n.lacksPQ(k.hybrid) ||
+		n.acceptParent(a.entry, k.cert) != nil {
 		return false
 	}
 	a.kept = k

@@ -128,15 +128,17 @@ func parseContents(b []byte) (*ticketContents, error) {
 // keptTicket is what a child holds of a parent, in memory and on its disk:
 //
 //	offset  size  what
-//	0       1     version 1
+//	0       1     version 2
 //	1       1     flags: bit 0, the post-quantum exchange is part of the secret
 //	2       32    resumption secret
 //	34      2     size: the largest UDP payload of the link in bytes
 //	36      2     length of ticket, n
-//	38      n     ticket
-//	38+n    rest  node certificate of the parent
+//	38      8     fingerprint of the own certificate that the parent has seen
+//	46      n     ticket
+//	46+n    rest  node certificate of the parent
 type keptTicket struct {
 	hybrid bool
+	mine   [fingerprintSize]byte
 	secret session.Resume
 	size   uint16
 	ticket []byte
@@ -144,8 +146,10 @@ type keptTicket struct {
 }
 
 const (
-	keptVersion = 1
-	keptHead    = 38
+	keptVersion = 2
+	keptHead    = 46
+
+	fingerprintSize = 8
 )
 
 func (k *keptTicket) Append(dst []byte) []byte {
@@ -153,6 +157,7 @@ func (k *keptTicket) Append(dst []byte) []byte {
 	dst = append(append(dst, keptVersion, bits(k.hybrid)), secret[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, k.size)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(k.ticket)))
+	dst = append(dst, k.mine[:]...)
 	return k.cert.Append(append(dst, k.ticket...))
 }
 
@@ -168,6 +173,7 @@ func parseKept(b []byte) (*keptTicket, error) {
 		hybrid: b[1] == 1,
 		secret: session.ResumeFromBytes([32]byte(b[2:34])),
 		size:   binary.BigEndian.Uint16(b[34:]),
+		mine:   [fingerprintSize]byte(b[38:]),
 		ticket: append([]byte(nil), b[keptHead:keptHead+n]...),
 	}
 	var err error
@@ -175,6 +181,13 @@ func parseKept(b []byte) (*keptTicket, error) {
 		return nil, errKept
 	}
 	return k, nil
+}
+
+// ownFingerprint stands for this node's certificate: a parent knows by a ticket the one that it was
+// shown when it gave it, so a renewed one has to be shown in a handshake.
+func (n *Node) ownFingerprint() [fingerprintSize]byte {
+	sum := blake2s.Sum256(n.who.Cert.Append([]byte("staex own certificate v1")))
+	return [fingerprintSize]byte(sum[:])
 }
 
 // bits packs flags into a byte, the first one lowest.

@@ -348,6 +348,10 @@ func (n *Node) comesBack(now clock.Reading, id plane.LinkID, from netip.AddrPort
 
 // childUp does what is due when a child's link is up, however it came.
 func (n *Node) childUp(now clock.Reading, l *link, cert *ident.NodeCert, how string) {
+	if x := n.confined[l.id]; x != nil {
+		n.confinedUp(l, x)
+		return
+	}
 	n.event(Event{Kind: EventChildUp, Key: l.peer, Addr: l.live.Addr(), Text: how})
 	n.links.certs[l.id] = cert.Append(nil)
 	n.watchLinkExpiry(now, l, cert)

@@ -45,8 +45,9 @@ func contents(t testing.TB) []byte {
 // kept is what a child writes to its disk.
 func kept(t testing.TB) []byte {
 	t.Helper()
-	b := append([]byte{1, 1}, count(0x20, 32)...)
-	b = append(append(b, 0x05, 0x14, 0, 40), count(0x40, 40)...)
+	b := append([]byte{2, 1}, count(0x20, 32)...)
+	b = append(append(b, 0x05, 0x14, 0, 40), count(0x80, 8)...)
+	b = append(b, count(0x40, 40)...)
 	return append(b, certificate(t)...)
 }
 

@@ -86,12 +86,20 @@ func (w *Worker) lookup(now time.Duration, from netip.AddrPort, f []byte) *Row {
 		return nil
 	}
 	r.In.Came(len(f))
+	if !r.In.within(now, len(f)) {
+		w.drop(drop.Quarantine)
+		return nil
+	}
 	return r
 }
 
 // mayPass notes that a frame of so many bytes goes on to the next hop, and reports whether it may.
 func (w *Worker) mayPass(now time.Duration, r *Row, size int) bool {
 	mark(r.Used, now)
+	if !r.To.within(now, size) {
+		w.drop(drop.Quarantine)
+		return false
+	}
 	if !r.To.Allow(size) {
 		w.drop(drop.Unproven)
 		return false

@@ -24,8 +24,9 @@ type Link struct {
 	addr     atomic.Pointer[netip.AddrPort]
 	heard    atomic.Int64
 	sent     atomic.Int64
-	nudged   atomic.Int64 // when a frame from another address was last reported
-	credit   atomic.Int64 // bytes that may still go to an unproven address
+	nudged   atomic.Int64          // when a frame from another address was last reported
+	credit   atomic.Int64          // bytes that may still go to an unproven address
+	meter    atomic.Pointer[Meter] // of a link in quarantine
 }
 
 // NewLink returns a link that lives at addr, which has proven to be the neighbour's.

@@ -14,7 +14,7 @@ const (
 // mutants are the checks that keep somebody out, grouped by what they keep out.
 var mutants = slicesOf(
 	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
-	tickets, chains, hops,
+	tickets, chains, quarantines, hops,
 )
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
@@ -227,7 +227,7 @@ var records = []mutant{
 var paths = []mutant{
 	{
 		"path-quota-of-a-link", node + "rows.go",
-		"if cause != nil && !cause.toward && int(cause.rows) >= n.cfg.LinkRows {",
+		"if cause != nil && !cause.toward && int(cause.rows) >= n.rowsFor(cause) {",
 		"if false {",
 	},
 	{
