@@ -54,9 +54,9 @@ func (a *app) root() *cobra.Command {
 		Version:       api.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q", args[0])
+				return unknown(c, args[0])
 			}
 			return nil
 		},
@@ -86,7 +86,7 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			topic, rest, err := root.Find(args)
 			if err != nil || topic == nil || len(rest) > 0 {
-				return fmt.Errorf("unknown command %q", strings.Join(args, " "))
+				return unknown(root, strings.Join(args, " "))
 			}
 			topic.InitDefaultHelpFlag() // cobra's own command forgets these two
 			topic.InitDefaultVersionFlag()

@@ -16,7 +16,7 @@ func (a *app) idCommand() *cobra.Command {
 	return a.formatted(&cobra.Command{
 		Use:   "id",
 		Short: "Show this node's id",
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE: a.do(func([]string) error {
 			var r api.IDReply
 			if err := a.ask(api.OpID, nil, &r); err != nil {
@@ -33,7 +33,7 @@ func (a *app) parentCommand() *cobra.Command {
 		Short: "Show the address of the parent in use",
 		Long: "Show the address (ip:port) of the parent in use. " +
 			"A root has none and shows nothing.",
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: a.do(func([]string) error {
 			var r api.ParentReply
 			if err := a.ask(api.OpParent, nil, &r); err != nil {
@@ -54,7 +54,7 @@ func (a *app) healthCommand() *cobra.Command {
 		Short: "Tell whether the daemon is well",
 		Long: "Tell whether the daemon is well: exit code 0 if it is, even with warnings, " +
 			"1 if it is not, 3 if it does not run.",
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: a.do(func([]string) error {
 			var r api.HealthReply
 			if err := a.ask(api.OpHealth, nil, &r); err != nil {
@@ -89,7 +89,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Show the node at a glance",
 		Long: "Show the node at a glance: who it is, its parent, its tunnels, and what it has " +
 			"dropped for\nwhich reason since its start. Times in JSON are nanoseconds.",
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: a.do(func([]string) error {
 			var r api.StatusReply
 			if err := a.ask(api.OpStatus, nil, &r); err != nil {

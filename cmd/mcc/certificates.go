@@ -42,7 +42,7 @@ func (a *app) certificatesCommand() *cobra.Command {
 		Short: "Show the certificates of this node and its networks",
 		Long: "Show the certificates that a configuration file names, by default " +
 			filepath.Join(conf.DefaultDir, conf.FileName) + ". The daemon need not run.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: a.do(func(words []string) error {
 			path, named := filepath.Join(conf.DefaultDir, conf.FileName), len(words) > 0
 			if named {
@@ -81,7 +81,8 @@ func readConfig(path string, named bool) (*conf.Config, error) {
 	case !named && errors.Is(err, fs.ErrNotExist):
 		return conf.Default(filepath.Dir(path)), nil
 	case err != nil:
-		return nil, fmt.Errorf("configuration file: %w", err)
+		return nil, unreadable("configuration file", path, err,
+			"without an argument it is "+filepath.Join(conf.DefaultDir, conf.FileName))
 	}
 	return conf.Parse(data, path, filepath.Dir(path))
 }
@@ -91,7 +92,8 @@ func readConfig(path string, named bool) (*conf.Config, error) {
 func certificatesOf(c *conf.Config) ([]shownCert, error) {
 	nodeText, err := disk.ReadFile(c.Certs.Node)
 	if err != nil {
-		return nil, failf(exitFailed, "node certificate: %v", err).withHint("see mcc init --help")
+		return nil, unreadable("node certificate", c.Certs.Node, err,
+			"mcc init makes it; another place is named by node-certificate in mcc.conf")
 	}
 	raw, err := ident.DecodeText(nodeText)
 	if err != nil {

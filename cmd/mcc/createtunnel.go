@@ -41,7 +41,7 @@ func (a *app) createTunnelCommand() *cobra.Command {
 			"beside it,\nand nothing else does. The tunnel works without a restart once the " +
 			"remote node has accepted it.\nThe output directory is the tunnels directory of " +
 			"the daemon by default: " + conf.Default(conf.DefaultDir).Tunnels.Dir + ".",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 	})
 	addParentFlags(c, &t.parent, &t.stdin)
 	f := c.Flags()

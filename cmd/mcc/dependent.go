@@ -37,7 +37,7 @@ func (a *app) dependentCommand() *cobra.Command {
 			"them, as by\ncreate-tunnel; without them nobody reaches the device. The output " +
 			"directory is by default\n" +
 			conf.Default(conf.DefaultDir).Tunnels.DependentNodes + ".",
-		Args: cobra.RangeArgs(1, 2),
+		Args: takes(1, 2),
 	})
 	addParentFlags(c, &t.parent, &t.stdin)
 	f := c.Flags()

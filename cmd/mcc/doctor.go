@@ -57,7 +57,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: "Look at everything that a node needs: configuration, keys, device, daemon, " +
 			"parent, tunnels, routes and names, and say what to do where something is wrong. " +
 			"As root it sees most. Exit code 0 means that nothing is wrong, even with warnings.",
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: a.do(func([]string) error {
 			d := &doctor{app: a, machine: thisMachine(), dir: dir}
 			d.examine()

@@ -189,7 +189,7 @@ func TestADoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 		},
 		"no certificate": {
 			func(p *patient) { do(p, os.Remove(in(p, nodeCertFile))) },
-			[]string{"problem  keys           node certificate: ", "mcc init"},
+			[]string{"problem  keys           there is no node certificate at ", "mcc init"},
 		},
 		"the key of another node": {
 			func(p *patient) {

@@ -40,10 +40,14 @@ type failure struct {
 	exit    int
 	message string
 	hint    string
+	cause   error // for errors.Is; may be nil
 }
 
 // Error is the message without the hint.
 func (f *failure) Error() string { return f.message }
+
+// Unwrap is what the failure came from.
+func (f *failure) Unwrap() error { return f.cause }
 
 func failf(exit int, format string, args ...any) *failure {
 	return &failure{exit: exit, message: fmt.Sprintf(format, args...)}
@@ -75,10 +79,10 @@ func asFailure(err error) *failure {
 		if !known {
 			exit = exitFailed
 		}
-		return &failure{exit, e.Message, e.Hint}
+		return &failure{exit: exit, message: e.Message, hint: e.Hint}
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return &failure{exitNotPermitted, err.Error(), "use sudo"}
+		return &failure{exit: exitNotPermitted, message: err.Error(), hint: "use sudo"}
 	}
 	return &failure{exit: exitFailed, message: err.Error()}
 }

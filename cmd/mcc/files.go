@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"staex/internal/host/disk"
 	"staex/internal/ident"
@@ -108,6 +109,19 @@ func readNetworkCert(path string) (*ident.NetworkCert, error) {
 		return nil, fmt.Errorf("network certificate %s: %w", path, err)
 	}
 	return cert, nil
+}
+
+// unreadable is the failure of a file that has to be there. The hint is for one that is not.
+func unreadable(what, path string, err error, hint string) *failure {
+	f := failf(exitFailed, "%s: %s", what, strings.TrimPrefix(err.Error(), "disk: "))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f = failf(exitFailed, "there is no %s at %s", what, path).withHint("%s", hint)
+	case errors.Is(err, fs.ErrPermission):
+		f.exit, f.hint = exitNotPermitted, "use sudo"
+	}
+	f.cause = err
+	return f
 }
 
 // parseNetworkCert decodes and verifies the text of a network certificate.

@@ -31,7 +31,7 @@ func (a *app) nodeCommand() *cobra.Command {
 		Short: "Make a node's certificate and private key",
 		Long: "Make a node's certificate and private key. The output directory is by default " +
 			conf.DefaultDir + ".",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: a.do(func(words []string) error {
 			w.dir = conf.DefaultDir
 			if len(words) > 0 {

@@ -34,7 +34,7 @@ func (a *app) initCommand() *cobra.Command {
 		Long: "Make this machine a node: its private key, its certificate and mcc.conf.\n" +
 			"Without a certificate the one in the configuration directory is used, " +
 			"or it is asked for.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: a.do(func(words []string) error {
 			if len(words) > 0 {
 				i.network = words[0]

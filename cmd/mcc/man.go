@@ -21,7 +21,7 @@ func (a *app) manCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:    "man DIRECTORY",
 		Short:  "Write the manual pages of mcc and of its configuration files",
-		Args:   cobra.ExactArgs(1),
+		Args:   takes(1, 1),
 		Hidden: true,
 		RunE: a.do(func(words []string) error {
 			if err := makeDir(words[0]); err != nil {

@@ -38,7 +38,7 @@ func (a *app) networkCommand() *cobra.Command {
 			"With --authority the private key\nof the authority is asked for. With --network " +
 			"as well, an existing network is signed: its owner\nreplaces network-certificate.txt " +
 			"on every node by the new one, and needs no new node certificates.",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: a.do(func(words []string) error {
 			w.dir = "."
 			if len(words) > 0 {

@@ -25,7 +25,7 @@ func (a *app) nodesCommand() *cobra.Command {
 	c := a.formatted(&cobra.Command{
 		Use:   "nodes",
 		Short: "Show known nodes",
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE: a.do(func([]string) error {
 			nodes, err := a.allNodes(args)
 			if err != nil {

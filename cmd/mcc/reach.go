@@ -18,7 +18,7 @@ func (a *app) resolveCommand() *cobra.Command {
 	c := a.formatted(&cobra.Command{
 		Use:   "resolve ADDRESS",
 		Short: "Translate between node ids, IP addresses and MAC addresses",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1, 1),
 		RunE: a.do(func(words []string) error {
 			args.Address = words[0]
 			var r api.ResolveReply
@@ -39,7 +39,7 @@ func (a *app) routeCommand() *cobra.Command {
 		Short: "Show the way to a node",
 		Long: "Show the ids of the nodes on the way to a node, one a line, the source first. " +
 			"Without a source it is this node.",
-		Args: cobra.RangeArgs(1, 2),
+		Args: takes(1, 2),
 		RunE: a.do(func(words []string) error {
 			var args api.RouteArgs
 			for i, into := range []*ident.NodeID{&args.Destination, &args.Source} {
@@ -82,7 +82,7 @@ func (a *app) pingCommand() *cobra.Command {
 		Short: "Ask a node for answers and measure the time",
 		Long: "Ask a node for answers and measure the time. JSON has one object for each answer, " +
 			"with times in nanoseconds.",
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: a.do(func(words []string) error {
 			p.node = words[0]
 			if p.count < 1 || p.interval < 0 || p.timeout <= 0 {
@@ -116,7 +116,9 @@ func (a *app) ping(p *pinging) error {
 		a.printf("%s\n", p.summary())
 	}
 	if len(p.trips) == 0 {
-		return failf(exitNotFound, "no answer from %s", p.node)
+		return failf(exitNotFound, "no answer from %s", p.node).
+			withHint("only nodes of the same network answer: is it connected? See mcc nodes at a " +
+				"parent of both")
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func (a *app) rulesCommand() *cobra.Command {
 			"person confirms them.\nThis version has no forwarding rules: the command changes " +
 			"nothing and ends with exit code 6.\nTo reach a port of another node: " +
 			"mcc create-tunnel --targets tcp:PORT there.",
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: a.do(func([]string) error {
 			return failf(exitRefused, "forwarding rules are not available in this version").
 				withHint("to reach a port of another node, type there: mcc create-tunnel " +

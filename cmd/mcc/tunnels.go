@@ -14,7 +14,7 @@ func (a *app) tunnelsCommand() *cobra.Command {
 	return a.formatted(&cobra.Command{
 		Use:   "tunnels",
 		Short: "Show this node's tunnels and the ones offered to it",
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE: a.do(func([]string) error {
 			r := api.TunnelsReply{Tunnels: []api.Tunnel{}}
 			if err := a.ask(api.OpTunnels, nil, &r); err != nil {
@@ -62,7 +62,7 @@ func (a *app) switchCommands() []*cobra.Command {
 			Use:   s.op + " TUNNEL",
 			Short: s.short,
 			Long:  s.short + ". TUNNEL is its name or its id as mcc tunnels shows them.",
-			Args:  cobra.ExactArgs(1),
+			Args:  takes(1, 1),
 			RunE: a.do(func(words []string) error {
 				var r api.TunnelReply
 				if err := a.ask(s.op, api.TunnelArgs{Tunnel: words[0]}, &r); err != nil {

@@ -85,7 +85,8 @@ func (c *control) apply(op string, t *tunnel.Tunnel, now clock.Reading, out *nod
 	switch op {
 	case api.OpAcceptTunnel, api.OpRejectTunnel:
 		if !t.Pending {
-			return api.Errorf(api.CodeRefused, "tunnel %s does not wait for anybody", t.Name)
+			return api.Errorf(api.CodeRefused, "tunnel %s does not wait for anybody", t.Name).
+				WithHint("see mcc tunnels: only a tunnel that is offered waits")
 		}
 		command = node.AcceptTunnel{Tunnel: id}
 		if op == api.OpRejectTunnel {
