@@ -166,7 +166,7 @@ func TestTheDissectorSurvivesWhatIsCutOff(t *testing.T) {
 			}
 		}
 	}
-	payloads = append(payloads, []byte{0x00}, []byte{0xd0, 1, 2, 3}, []byte{0xff})
+	payloads = append(payloads, []byte{0x00}, []byte{0xe0, 1, 2, 3}, []byte{0xff})
 	out := tshark(t, capture(t, payloads), "-T", "fields", "-e", "staex.short", "-e",
 		"staex.strange", "-e", "_ws.col.Info")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")

@@ -93,6 +93,10 @@ func everything(t *testing.T, w *World) {
 	}
 	g.Serve = Shout
 	talks(t, w, w.Host("technician"), "meter", "answered again", 40*time.Second)
+	for i := range 7 { // large, so that the neighbours ask each other what their link carries
+		w.Host("technician").Ask("meter", 5000, 161, fmt.Sprintf("%01100d", i))
+		w.Run(time.Second)
+	}
 	for _, addr := range []string{"192.0.2.33:9376", "192.0.2.3:9376"} {
 		w.Host("technician").MoveTo(addr) // so that the root asks where it lives
 		talks(t, w, w.Host("technician"), "meter", "from "+addr, 40*time.Second)

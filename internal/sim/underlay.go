@@ -134,6 +134,10 @@ func (w *World) sendFrom(h *Host, from, to netip.AddrPort, b []byte) {
 		copies = 0
 		w.Lost++
 	}
+	if link.Most > 0 && len(b) > link.Most {
+		copies = 0
+		w.Lost++
+	}
 	for range copies {
 		d := link.Delay
 		if link.Jitter > 0 {

@@ -55,6 +55,7 @@ type Link struct {
 	Jitter time.Duration // up to this is added at random, which also reorders
 	Loss   float64       // share of datagrams lost, 0 to 1
 	Twice  float64       // share of datagrams delivered twice
+	Most   int           // UDP payloads above this many bytes are lost; 0: none is too large
 }
 
 // Network is the key that signs the nodes of one overlay network.

@@ -39,6 +39,7 @@ const (
 
 	ControlJunk   = 60 // Junk
 	ControlJunkOK = 61 // JunkOK
+	ControlTooBig = 62 // TooBig
 
 	ControlQuarantine = 70 // Quarantine
 )

@@ -141,6 +141,8 @@ func FuzzResign(f *testing.F)         { fuzzType(f, "Resign") }
 func FuzzTime(f *testing.F)           { fuzzType(f, "Time") }
 func FuzzJunk(f *testing.F)           { fuzzType(f, "Junk") }
 func FuzzJunkOK(f *testing.F)         { fuzzType(f, "JunkOK") }
+func FuzzTooBig(f *testing.F)         { fuzzType(f, "TooBig") }
+func FuzzSizeProbe(f *testing.F)      { fuzzType(f, "SizeProbe") }
 func FuzzDigest(f *testing.F)         { fuzzType(f, "Digest") }
 func FuzzDiffer(f *testing.F)         { fuzzType(f, "Differ") }
 func FuzzFetch(f *testing.F)          { fuzzType(f, "Fetch") }

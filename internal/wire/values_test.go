@@ -165,8 +165,15 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"path-ok": same(wire.PathOK{
 			ID: id, Label: label, Size: 1300, Body: body, Trail: keys(wire.MaxTrail),
 		}, wire.ParsePathOK),
-		"path-no":  same(wire.PathNo{ID: id, Reason: 255}, wire.ParsePathNo),
-		"unknown":  same(wire.Unknown{Label: label}, wire.ParseUnknown),
+		"path-no": same(wire.PathNo{ID: id, Reason: 255}, wire.ParsePathNo),
+		"unknown": same(wire.Unknown{Label: label}, wire.ParseUnknown),
+		"size-probe": same(wire.SizeProbe{
+			To: label, Size: wire.MaxDatagram, Number: math.MaxUint32, MAC: id,
+		}, wire.ParseSizeProbe),
+		"size-answer": same(wire.SizeProbe{
+			To: label, Answer: true, Size: wire.MinDatagram, Number: 1, MAC: id,
+		}, wire.ParseSizeProbe),
+		"too-big":  same(wire.TooBig{Label: label, Size: wire.MaxDatagram}, wire.ParseTooBig),
 		"junk":     same(wire.Junk{Label: label}, wire.ParseJunk),
 		"junk-ok":  same(wire.JunkOK{Label: label}, wire.ParseJunkOK),
 		"lookup":   same(wire.Lookup{ID: id, Tag: id, Hops: 255}, wire.ParseLookup),

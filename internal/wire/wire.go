@@ -31,6 +31,7 @@ const (
 	TypeTicket        = 10 // resumption of a link
 	TypeTicketAnswer  = 11 // answer to a resumption
 	TypeNATProbe      = 12 // how long does a translator keep a mapping?
+	TypeSizeProbe     = 13 // does a datagram of this size pass?
 )
 
 // Sizes in bytes that the frames share.

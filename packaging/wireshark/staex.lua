@@ -41,6 +41,8 @@ local f = {
   number = ProtoField.bytes("staex.number", "Number"),
   question = ProtoField.uint32("staex.question", "Number of the question", base.DEC),
   delay = ProtoField.uint16("staex.delay", "Delay in seconds", base.DEC),
+  answer = ProtoField.uint8("staex.answer", "Answer", base.DEC),
+  probed = ProtoField.uint16("staex.probed", "Size in question", base.DEC),
   place = ProtoField.bytes("staex.place", "Place"),
   token = ProtoField.bytes("staex.token", "Token"),
   ticketsize = ProtoField.uint16("staex.ticket.size", "Size of the ticket", base.DEC),
@@ -178,6 +180,16 @@ local frames = {
     c.take(f.place, 8)
     c.take(f.mac, 16)
     return "delay " .. delay .. " s"
+  end },
+  [13] = { name = "SizeProbe", show = function(_, _, c)
+    local answer = c.uint(f.answer, 1)
+    local size = c.uint(f.probed, 2)
+    c.take(f.question, 4)
+    c.take(f.mac, 8)
+    if answer == 0 then
+      c.take(f.padding, math.max(size - 19, 0))
+    end
+    return size .. " bytes" .. (answer == 1 and " have come" or "?")
   end },
 }
 

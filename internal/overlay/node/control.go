@@ -363,6 +363,8 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 		return n.fromUnknown(now, l, b)
 	case wire.ControlJunk:
 		return n.fromJunk(now, l, b)
+	case wire.ControlTooBig:
+		return n.fromTooBig(now, l, b)
 	case wire.ControlJunkOK:
 		return n.fromJunkOK(l, b)
 	case wire.ControlGone:

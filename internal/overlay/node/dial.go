@@ -266,7 +266,7 @@ func (n *Node) answerHello(now clock.Reading, l *link, p wire.Path) uint8 {
 	if err != nil || !fits {
 		return wire.PathQuota
 	}
-	size := min(int(p.Size), l.size)
+	size := min(int(p.Size), l.live.Size())
 	n.sessions.halves[mine] = &halfSession{
 		conv: c, hs: hs, link: l, mine: mine, out: p.Back, size: size, born: now.Up,
 	}

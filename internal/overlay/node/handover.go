@@ -227,6 +227,7 @@ func (n *Node) forgetSession(now clock.Reading, s *liveSession) {
 	n.wake(s)
 	n.forgetTags(s)
 	delete(n.sessions.byKey, s.fast.Key)
+	delete(n.sizes.narrow, s.fast.Key)
 	delete(n.sessions.byMine, s.mine)
 	n.dropLabel(now, s.mine)
 	c := s.conv

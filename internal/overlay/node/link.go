@@ -75,7 +75,7 @@ type link struct {
 	live     *plane.Link
 	keys     *session.Pair
 	digest   [32]byte // key of the digests in keep-alives
-	size     int      // largest UDP payload proven both ways
+	sizing   *sizing  // nil while no row leads over the link
 	period   time.Duration
 	ctl      control
 	news     linkNews
@@ -191,7 +191,9 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.live.Prove(k.addr)
 	l.network, l.toward, l.mine, l.theirs = k.network, k.toward, k.mine, k.theirs
 	l.keys = session.NewPair(k.keys)
-	l.digest, l.size, l.period, l.entry = k.keys.Chain, k.size, k.period, k.entry
+	l.digest, l.period, l.entry = k.keys.Chain, k.period, k.entry
+	l.live.SetSize(k.size)
+	n.restartSizing(now, l)
 	l.ctl, l.beats, l.asked, l.top = control{}, 0, 0, 0
 	l.moves = false
 	n.forgetLate(l)
@@ -265,6 +267,7 @@ func (n *Node) linkDown(now clock.Reading, l *link, why string) {
 	delete(n.links.byPeer, peerKey{l.peer, l.toward})
 	n.dropRowsOf(now, l)
 	n.failSetups(now, l)
+	n.endSizing(l)
 	n.forgetRows(l)
 	if l.toward {
 		n.event(Event{Kind: EventParentDown, Key: l.peer, Text: why})
@@ -387,9 +390,15 @@ func (n *Node) FromLink(now clock.Reading, id plane.LinkID, from netip.AddrPort,
 ) {
 	n.look(now)
 	defer n.finish(now, out)
-	if l := n.links.byID[id]; l != nil && wire.PeekType(b) == wire.TypeNudge {
-		n.fromNudge(now, l, b, out)
-		return
+	if l := n.links.byID[id]; l != nil {
+		switch wire.PeekType(b) {
+		case wire.TypeNudge:
+			n.fromNudge(now, l, b, out)
+			return
+		case wire.TypeSizeProbe:
+			n.fromSizeProbe(now, l, b, out)
+			return
+		}
 	}
 	h, size, err := wire.ParseDataHeader(b)
 	if err != nil || h.Type != wire.TypeLink {

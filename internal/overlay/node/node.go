@@ -61,6 +61,7 @@ type Node struct {
 	offers   map[ident.NodeID]*offer     // by tunnel id; iterate over tunnels.List
 	probes   probeBook
 	junk     junkBook
+	sizes    sizeBook
 	names    nameBook
 	lookups  tagBook
 	heard    time.Duration // when a call of another network's member was last let in
@@ -171,6 +172,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.sessions.init()
 	n.probes.init()
 	n.junk.init()
+	n.sizes.init()
 	n.names.init(&n.cfg)
 	n.lookups.init()
 	for _, a := range cfg.Reserved {

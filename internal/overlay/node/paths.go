@@ -89,11 +89,11 @@ func (n *Node) askPath(now clock.Reading, p wire.Path, a asker) bool {
 		return false
 	}
 	n.addSetup(now, &setup{
-		id: p.ID, dest: p.Dest, kind: p.Kind, to: to, back: p.Back, size: to.size, ask: a,
+		id: p.ID, dest: p.Dest, kind: p.Kind, to: to, back: p.Back, size: to.live.Size(), ask: a,
 	})
 	n.paths.asked[p.Kind]++
 	n.inside(&p, to)
-	p.Hops, p.Size = maxHops, uint16(to.size)
+	p.Hops, p.Size = maxHops, uint16(to.live.Size())
 	n.tell(to, wire.ControlPath, p.Append(nil))
 	return true
 }
@@ -184,7 +184,7 @@ func (n *Node) fromPath(now clock.Reading, l *link, b []byte, out *Effects) erro
 // passPath sends a set-up on to the next hop, with a row of ours for the way back.
 func (n *Node) passPath(now clock.Reading, from, to *link, p wire.Path) {
 	s := &setup{id: p.ID, dest: p.Dest, kind: p.Kind, from: from, to: to}
-	s.size = min(int(p.Size), from.size, to.size)
+	s.size = min(int(p.Size), from.live.Size(), to.live.Size())
 	if p.Kind == wire.PathProbe {
 		n.signTrail(&p)
 	} else {

@@ -275,6 +275,10 @@ func (n *Node) Gauges() []Gauge {
 		{"half-open handshakes", len(n.halves.ring), maxHalves},
 		{"labels", rows, n.labels.Cap()},
 		{"labels reported unknown", len(n.rows.unknown), maxUnknown},
+		{"labels with junk", len(n.junk.counts), maxJunk},
+		{"labels with hop MACs", n.junk.hops, maxHopRows},
+		{"labels reported too big", len(n.sizes.told), maxUnknown},
+		{"sessions on narrow paths", len(n.sizes.narrow), len(n.sessions.byKey)},
 		{"path set-ups", len(n.paths.byID), maxSetups},
 		{"conversations", talks, maxConversations + tunnel.MaxTunnels},
 		{"half-open sessions", len(n.sessions.halves), maxHalfSessions},
@@ -304,5 +308,5 @@ func (n *Node) Gauges() []Gauge {
 func (n *Node) timersMost() int {
 	const each, few = 8, 64
 	owners := len(n.links.byID) + len(n.sessions.byPair) + len(n.offers)
-	return each*owners + n.labels.Len() + len(n.paths.byID) + few
+	return each*owners + n.labels.Len() + 2*n.junk.hops + len(n.paths.byID) + few
 }

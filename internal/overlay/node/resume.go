@@ -170,7 +170,7 @@ func (n *Node) moveTo(now clock.Reading, s *liveSession, l *link, p wire.Path,
 	if c.key.local.Compare(c.key.remote) > 0 {
 		n.endResume(now, c) // both asked; the lower key's path is the one that stays
 	}
-	size := min(int(p.Size), l.size)
+	size := min(int(p.Size), l.live.Size())
 	m := wire.PathOK{
 		ID: p.ID, Label: mine, Size: uint16(size), Body: wire.Resume(proof).Append(nil),
 	}

@@ -90,6 +90,7 @@ func (n *Node) newRow(now clock.Reading, r plane.Row, in, cause *link) (wire.Lab
 	n.rows.byLabel[label] = m
 	n.tables.SetRow(r)
 	for _, l := range []*link{m.in, m.to} {
+		n.watchSize(now, l)
 		if l != nil && l.toward {
 			n.timers.sooner(l.up.watch, now.Up+watchEvery)
 		}

@@ -286,6 +286,7 @@ func (n *Node) watchSession(now clock.Reading, s *liveSession, out *Effects) {
 		n.rest(now, s, idleDrain)
 	default:
 		n.rekey(now, s)
+		n.widen(now, s)
 		n.watchPath(now, s, out)
 	}
 }
@@ -355,6 +356,8 @@ func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 			n.unknownLink(now, x, out)
 		case plane.NoticeWrongSource:
 			n.wrongSource(now, x, out)
+		case plane.NoticeTooBig:
+			n.tooBig(now, x)
 		case plane.NoticeJunk:
 			n.junkCame(now, x)
 		case plane.NoticeBusy:

@@ -73,7 +73,7 @@ func (n *Node) fromGrant(now clock.Reading, l *link, b []byte) error {
 		return nil
 	}
 	k := &keptTicket{
-		hybrid: l.tenure.hybrid, secret: session.ResumeFrom(l.digest), size: uint16(l.size),
+		hybrid: l.tenure.hybrid, secret: session.ResumeFrom(l.digest), size: uint16(l.live.Size()),
 		cert: l.up.cert, mine: n.ownFingerprint(),
 		ticket: append([]byte(nil), g.Ticket...),
 	}

@@ -123,7 +123,7 @@ func (n *Node) grant(now clock.Reading, l *link) {
 	g := wire.Grant{Token: jar.Token(uint32(l.mine))}
 	if !l.tenure.worn(now.Up, calendar(now), l.carried()) {
 		c := ticketContents{
-			tenure: l.tenure, period: seconds(l.period), size: uint16(l.size),
+			tenure: l.tenure, period: seconds(l.period), size: uint16(l.live.Size()),
 			place: place(l.live.Addr().Addr()), secret: session.ResumeFrom(l.digest), cert: cert,
 		}
 		c.tenure.before = l.tenure.age(now.Up, 0)

@@ -28,7 +28,7 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 			w.data(now, from, b, o, e, seg)
 		case wire.TypePathHandshake:
 			w.pathHandshake(now, from, b, o, e, seg)
-		case wire.TypeLink, wire.TypeNudge:
+		case wire.TypeLink, wire.TypeNudge, wire.TypeSizeProbe:
 			w.link(from, f)
 		case wire.TypeHello1, wire.TypeHello2, wire.TypeHello3, wire.TypeCookie,
 			wire.TypeReset, wire.TypeTicket, wire.TypeTicketAnswer, wire.TypeNATProbe:
@@ -41,8 +41,9 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 	w.flush()
 }
 
-// link hands a link frame or a nudge to the slow path. The source address is not checked here: a
-// neighbour may have moved, and only the slow path can tell by opening the frame.
+// link hands what neighbours say to each other to the slow path, by the label of their link. The
+// source address is not checked here: a neighbour may have moved, and only the slow path can tell,
+// by opening the frame.
 func (w *Worker) link(from netip.AddrPort, f []byte) {
 	l, ok := wire.PeekLabel(f)
 	if !ok {
@@ -96,17 +97,33 @@ func (w *Worker) lookup(now time.Duration, from netip.AddrPort, f []byte) *Row {
 // mayPass notes that a frame of so many bytes goes on to the next hop, and reports whether it may.
 func (w *Worker) mayPass(now time.Duration, r *Row, size int) bool {
 	mark(r.Used, now)
-	if !r.To.within(now, size) {
+	switch {
+	case size > r.To.Size():
+		r.To.markLarge(now, size)
+		w.drop(drop.TooBig)
+		w.tooBig(r)
+		return false
+	case !r.To.within(now, size):
 		w.drop(drop.Quarantine)
 		return false
-	}
-	if !r.To.Allow(size) {
+	case !r.To.Allow(size):
 		w.drop(drop.Unproven)
 		return false
 	}
-	r.To.MarkSent(now)
+	r.To.MarkSent(now, size)
 	w.C.Moved.Add(1)
 	return true
+}
+
+// tooBig tells the slow path, once for a run of frames, that they are longer than the next link
+// carries.
+func (w *Worker) tooBig(r *Row) {
+	if k := len(w.Notices); k > 0 {
+		if x := &w.Notices[k-1]; x.Kind == NoticeTooBig && x.Label == r.Label {
+			return
+		}
+	}
+	w.notice(Notice{Kind: NoticeTooBig, Label: r.Label, Link: r.In})
 }
 
 // transit writes the next label in place, and the next hop MAC over the last one, and adds the

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"staex/internal/wire"
 )
 
 const (
@@ -14,13 +16,18 @@ const (
 	creditFactor = 3
 	// nudgeEvery is how often a neighbour is asked whether it moved.
 	nudgeEvery = time.Second
+	// largeFrame is from how many bytes on a frame is large: any link carries wire.MinDatagram, and
+	// who fills that wants more.
+	largeFrame = 1024
 )
 
 // Link is what the fast path knows about a neighbour. Its fields are atomics because the address
 // moves and time passes without a new row.
 type Link struct {
-	ID       LinkID      // set before the link is used
-	unproven atomic.Bool // nothing has shown yet that the neighbour receives at addr
+	ID       LinkID        // set before the link is used
+	size     atomic.Int32  // largest UDP payload in bytes that goes there
+	large    atomic.Uint32 // when a large frame was last sent, in seconds plus 1
+	unproven atomic.Bool   // nothing has shown yet that the neighbour receives at addr
 	addr     atomic.Pointer[netip.AddrPort]
 	heard    atomic.Int64
 	sent     atomic.Int64
@@ -33,8 +40,15 @@ type Link struct {
 func NewLink(addr netip.AddrPort) *Link {
 	l := &Link{}
 	l.addr.Store(&addr)
+	l.SetSize(wire.MaxDatagram)
 	return l
 }
+
+// Size is the largest UDP payload in bytes that goes to the neighbour.
+func (l *Link) Size() int { return int(l.size.Load()) }
+
+// SetSize notes how large a datagram has been shown to arrive at the neighbour.
+func (l *Link) SetSize(bytes int) { l.size.Store(int32(bytes)) }
 
 // Addr is where the neighbour lives now.
 func (l *Link) Addr() netip.AddrPort { return *l.addr.Load() }
@@ -93,5 +107,22 @@ func (l *Link) Sent() time.Duration { return time.Duration(l.sent.Load()) }
 // MarkHeard notes a sign of life.
 func (l *Link) MarkHeard(now time.Duration) { mark(&l.heard, now) }
 
-// MarkSent notes that data left over the link.
-func (l *Link) MarkSent(now time.Duration) { mark(&l.sent, now) }
+// Large is when a frame was last sent, or dropped as too long, that is so large that the size of
+// the link matters, on the Up clock in whole seconds. It is false if there was none.
+func (l *Link) Large() (at time.Duration, ever bool) {
+	s := l.large.Load()
+	return time.Duration(s-1) * time.Second, s != 0
+}
+
+// MarkSent notes that data left over the link, in frames of so many bytes.
+func (l *Link) MarkSent(now time.Duration, bytes int) {
+	mark(&l.sent, now)
+	l.markLarge(now, bytes)
+}
+
+func (l *Link) markLarge(now time.Duration, bytes int) {
+	s := uint32(now/time.Second) + 1
+	if bytes >= largeFrame && l.large.Load() != s {
+		l.large.Store(s)
+	}
+}

@@ -170,7 +170,7 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 		w.frame(s, path, first+uint64(i), long, ip[o-hl:e])
 	}
 	mark(&s.data, now)
-	w.sent(now, s, path)
+	w.sent(now, s, path, hl+seg)
 }
 
 // reserve takes the counters for a packet's frames, once it is known how many they are. A TCP
@@ -195,7 +195,7 @@ func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg i
 		}
 	}
 	mark(&s.data, now)
-	w.sent(now, s, path)
+	w.sent(now, s, path, path.room())
 }
 
 // parts seals a plaintext that does not fit the path in pieces. It reports false when that took
@@ -219,13 +219,14 @@ func (w *Worker) parts(s *Session, path *Path, whole []byte) bool {
 	return true
 }
 
-// sent notes the time; a session that was quiet is announced to the slow path, which watches it.
-func (w *Worker) sent(now time.Duration, s *Session, path *Path) {
+// sent notes the time, and of how many bytes the largest plaintext was; a session that was quiet is
+// announced to the slow path, which watches it.
+func (w *Worker) sent(now time.Duration, s *Session, path *Path, bytes int) {
 	if now-s.Sent() >= busyAfter || s.Sent() == 0 {
 		w.notice(Notice{Kind: NoticeBusy, Session: s})
 	}
 	s.markSent(now)
-	path.Link.MarkSent(now)
+	path.Link.MarkSent(now, bytes+headRoom+TagSize)
 }
 
 // frame seals one plaintext as a data frame at the end of the send buffer.
@@ -280,7 +281,7 @@ func join(runs []Run, off, size int, to *Link) []Run {
 func maxSegment(path *Path) uint16 {
 	const compactTCP, timestamps, least = 17, 12, 536
 	const frame = headRoom + TagSize + wire.HopMACSize
-	return uint16(max(int(path.Size)-frame-compactTCP-timestamps, least))
+	return uint16(max(path.size()-frame-compactTCP-timestamps, least))
 }
 
 // Message seals one plaintext of the slow path: a session message or an echo, in parts if it does
@@ -297,10 +298,10 @@ func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
 		w.frame(s, path, ctr, s.Send.Long(ctr), plain)
 	}
 	if isConfirm(plain) {
-		path.Link.MarkSent(now) // an answer: nobody waits for an answer to it
+		path.Link.MarkSent(now, 0) // an answer: nobody waits for an answer to it
 		return true
 	}
-	w.sent(now, s, path)
+	w.sent(now, s, path, len(plain))
 	return true
 }
 

@@ -69,9 +69,12 @@ type Path struct {
 	Sign  *session.HopKey // makes hop MACs for the neighbour; mostly nil
 }
 
+// size is the largest UDP payload in bytes that reaches the other end, as far as is known.
+func (p *Path) size() int { return min(int(p.Size), p.Link.Size()) }
+
 // room is the largest plaintext in bytes that one frame carries.
 func (p *Path) room() int {
-	room := int(p.Size) - headRoom - TagSize
+	room := p.size() - headRoom - TagSize
 	if p.Sign != nil {
 		room -= wire.HopMACSize
 	}
@@ -116,6 +119,14 @@ func (s *Session) SetPath(p *Path) {
 func (s *Session) SignPath(key *session.HopKey) {
 	p := *s.path.Load()
 	p.Sign = key
+	s.path.Store(&p)
+}
+
+// ResizePath sets the largest UDP payload in bytes that reaches the other end. The session must
+// have a path.
+func (s *Session) ResizePath(bytes int) {
+	p := *s.path.Load()
+	p.Size = int32(bytes)
 	s.path.Store(&p)
 }
 
@@ -228,6 +239,7 @@ const (
 	NoticeBusy                               // a session that was quiet sends again
 	NoticeUnknownLink                        // a link frame with a label that has no row
 	NoticeWrongSource                        // a frame of a link from another address (Link, From)
+	NoticeTooBig                             // a frame longer than the next link carries (Link)
 	NoticeJunk                               // frames under a label that did not open (Link, Count)
 )
 

@@ -52,6 +52,8 @@ func goldenKeys() string {
 	fmt.Fprintf(&b, "tunnel secret of device and parent = %x\n", tunnel)
 	nudge := session.NudgeMAC(key(1), []byte("nudge"))
 	fmt.Fprintf(&b, "nudge MAC under key(1) of \"nudge\" = %x\n", nudge)
+	size := session.SizeMAC(key(1), []byte("size"))
+	fmt.Fprintf(&b, "size MAC under key(1) of \"size\" = %x\n", size)
 	up, down := session.HopKeys(key(1))
 	fmt.Fprintf(&b, "hop MACs, chain key(1), of \"frame\", up and down = %x %x\n\n",
 		up.Append([]byte("frame"))[5:], down.Append([]byte("frame"))[5:])

@@ -10,6 +10,7 @@ import (
 const (
 	labelPath  = "staex path v1"
 	labelNudge = "staex nudge v1"
+	labelSize  = "staex size v1"
 
 	// ProofTagSize is the length of the tag by which a session is found, in bytes.
 	ProofTagSize = 8
@@ -205,5 +206,18 @@ func NudgeMAC(chain [KeySize]byte, msg []byte) (sum [NudgeMACSize]byte) {
 // CheckNudgeMAC reports, in constant time, whether sum is the NudgeMAC of the message.
 func CheckNudgeMAC(chain [KeySize]byte, msg []byte, sum [NudgeMACSize]byte) bool {
 	want := NudgeMAC(chain, msg)
+	return subtle.ConstantTimeCompare(want[:], sum[:]) == 1
+}
+
+// SizeMAC authenticates a probe of the size of a link under its chain key.
+func SizeMAC(chain [KeySize]byte, msg []byte) (sum [NudgeMACSize]byte) {
+	full := keyed(chain[:], []byte(labelSize), msg)
+	copy(sum[:], full[:])
+	return sum
+}
+
+// CheckSizeMAC reports, in constant time, whether sum is the SizeMAC of the message.
+func CheckSizeMAC(chain [KeySize]byte, msg []byte, sum [NudgeMACSize]byte) bool {
+	want := SizeMAC(chain, msg)
 	return subtle.ConstantTimeCompare(want[:], sum[:]) == 1
 }

@@ -24,4 +24,24 @@ var hops = []mutant{
 		"if h.told != 0 && now.Up-h.told < hopAgain {",
 		"if false {",
 	},
+	{
+		"size-mac", node + "size.go",
+		"case !session.CheckSizeMAC(l.digest, p.MACInput(), p.MAC):",
+		"case false:",
+	},
+	{
+		"size-answer-old", node + "size.go",
+		"x.asked != int(p.Size) || x.number != p.Number:",
+		"x.asked != int(p.Size):",
+	},
+	{
+		"too-big-rate", node + "size.go",
+		"told && now.Up-at < tooBigEvery ||",
+		"told && at < 0 ||",
+	},
+	{
+		"too-big-frame", fast + "inbound.go",
+		"case size > r.To.Size():",
+		"case false:",
+	},
 }
