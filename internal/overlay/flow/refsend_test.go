@@ -188,3 +188,24 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// TestBothDirectionsMayWorkAtOnce is for the race detector: one goroutine sends what another
+// receives on the same end.
+func TestBothDirectionsMayWorkAtOnce(t *testing.T) {
+	k := newTalk(t)
+	done := make(chan bool)
+	there := k.step(0, 20, time.Second)[0]
+	go func() {
+		for i := range uint64(1000) {
+			var c flow.Compact
+			c.Decode(there.b)
+			k.ends[1].refs.Restore(time.Second, phone, &c, 1+i, 20)
+			k.ends[1].refs.Lost(3, i/2, i)
+		}
+		close(done)
+	}()
+	for range 1000 {
+		k.step(1, 0, 0)
+	}
+	<-done
+}
