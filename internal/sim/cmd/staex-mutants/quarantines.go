@@ -26,8 +26,8 @@ var quarantines = []mutant{
 	},
 	{
 		"quarantine-out", fast + "inbound.go",
-		"if !r.To.within(now, size) {",
-		"if false {",
+		"case !r.To.within(now, size):",
+		"case false:",
 	},
 	{
 		"quarantine-rows", node + "quarantine.go",
