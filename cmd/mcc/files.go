@@ -38,23 +38,25 @@ type file struct {
 	perm fs.FileMode
 }
 
-// writeAll writes files in their order. When one fails, the new ones are removed again,
-// so that a command is done or is not.
+// writeAll writes files of one directory, so that a command is done or is not. What it replaces is
+// kept until everything stands, whatever happens meanwhile.
 func writeAll(files []file) error {
-	var made []string
-	for _, f := range files {
-		_, err := os.Lstat(f.path)
-		fresh := errors.Is(err, fs.ErrNotExist)
-		if err := disk.WriteFile(f.path, f.data, f.perm); err != nil {
-			for _, path := range made {
-				err = errors.Join(err, os.Remove(path))
-			}
-			return err
-		}
-		if fresh {
-			made = append(made, f.path)
-		}
+	list := make([]disk.File, len(files))
+	for i, f := range files {
+		list[i] = disk.File{Path: f.path, Data: f.data, Perm: f.perm}
 	}
+	return disk.WriteFiles(list)
+}
+
+// putBack undoes what an earlier command did half before it was ended by force.
+func (a *app) putBack(dir string) error {
+	if !disk.Unfinished(dir) {
+		return nil
+	}
+	if err := disk.Recover(dir); err != nil {
+		return err
+	}
+	a.notef("an earlier command in %s was interrupted: its files are as they were before", dir)
 	return nil
 }
 

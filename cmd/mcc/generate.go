@@ -91,6 +91,9 @@ func (a *app) generateNode(w *newNode) error {
 	if err != nil {
 		return err
 	}
+	if err := a.putBack(w.dir); err != nil {
+		return err
+	}
 	in := func(file string) string { return filepath.Join(w.dir, file) }
 	there := existing([]file{{path: in(nodeKeyFile)}, {path: in(nodeCertFile)}})
 	if err := a.mayOverwrite(there, w.force); err != nil {

@@ -61,6 +61,9 @@ type initialised struct {
 }
 
 func (a *app) initNode(i *initialising) error {
+	if err := a.putBack(i.dir); err != nil {
+		return err
+	}
 	text, err := i.config()
 	if err != nil {
 		return err

@@ -127,6 +127,13 @@ func Check(dir string) error {
 }
 
 func (d *daemon) readFiles() (err error) {
+	if dir := d.opts.Dir; disk.Unfinished(dir) {
+		if err := disk.Recover(dir); err != nil {
+			d.log.problem("putting back the files of an interrupted mcc init", err)
+		} else {
+			d.log.Warn("mcc init was interrupted: the old files are put back", "dir", dir)
+		}
+	}
 	d.files, err = readFiles(d.opts.Dir)
 	return err
 }

@@ -89,8 +89,18 @@ func TestAFullDiskStopsNothingAndLosesNothing(t *testing.T) {
 	f := n.transfer("recorder", "camera", "8000", n.address("technician", "recorder").String())
 
 	const fails, works = "the data directory cannot be written", "can be written again"
+	conf := d.path + "/conf"
+	again := []string{"mcc", "init", "--stdin", "-y", "-C", conf, n.home.Cert}
+	gateway.RunInput(n.home.Key+"\n", again...)
+	key := n.hash("gateway", conf+"/node-private-key.txt")
 	d.fill()
 	before := d.files()
+	if r := gateway.TryContext(t.Context(), n.home.Key+"\n", again...); r.OK() {
+		t.Error("a node was made without room for it")
+	}
+	if now := n.hash("gateway", conf+"/node-private-key.txt"); now != key {
+		t.Error("a key was lost")
+	}
 	if r := gateway.TryContext(t.Context(), n.home.Key+"\n", "mcc", "create-tunnel", "--stdin",
 		"--remote-node", n.ids["technician"], "--targets", "tcp:1", "--name", "toomuch",
 	); r.OK() || !strings.Contains(r.Stderr, "no space left") {
