@@ -14,7 +14,7 @@
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
 //	ways      a cable, a route or an address that comes or goes -> node           ways.go
 //	parents   host names of parents            -> node                            parents.go
-//	watch     the tunnels directory            -> node                            watch_linux.go
+//	watch     the tunnels directory            -> node                            watch.go
 //	control   the control socket               -> node                            control.go
 //	watchdog  the service manager's wish to hear that all is well                   watchdog.go
 //	metrics   monitors that fetch the counters                                      metrics.go
@@ -39,6 +39,7 @@ import (
 	"staex/internal/host/disk"
 	"staex/internal/host/memory"
 	"staex/internal/host/notify"
+	"staex/internal/host/watch"
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
 	"staex/internal/overlay/plane"
@@ -75,7 +76,7 @@ type daemon struct {
 	undo  []func() error
 
 	parents *ancestry
-	watch   *dirWatch
+	watch   *watch.Dirs
 	reading sync.Mutex      // held while the tunnels directory is read and applied
 	workers []*plane.Worker // for their counters; complete before anybody may ask
 	traffic traffic

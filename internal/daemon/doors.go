@@ -8,8 +8,10 @@ import (
 	"net/netip"
 
 	"staex/internal/api"
+	"staex/internal/conf"
 	"staex/internal/host/dnsd"
 	"staex/internal/host/page"
+	"staex/internal/host/watch"
 )
 
 // doors are how programs on this machine reach the daemon; nil where the configuration closes one.
@@ -33,8 +35,10 @@ func (d *daemon) openDoors() error {
 		return err
 	}
 	var err error
-	d.watch, err = newDirWatch(d.files.cfg.Tunnels.Dir, d.files.cfg.Tunnels.DependentNodes)
-	d.later(func() error { d.watch.close(); return nil })
+	tunnels := d.files.cfg.Tunnels
+	d.watch, err = watch.New([]string{tunnels.Dir, tunnels.DependentNodes},
+		conf.TunnelSuffix, ".txt")
+	d.later(func() error { d.watch.Close(); return nil })
 	d.log.problem("watching the tunnels directory", err)
 	return nil
 }

@@ -145,7 +145,7 @@ func tunnelFailure(set tunnelSet) *Failure {
 func (d *daemon) reloadTunnels(ctx context.Context) (api.ReloadReply, error) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
-	d.watch.add()
+	d.watch.Add()
 	set, err := readTunnels(d.files.cfg)
 	if err != nil {
 		set.problems = []string{err.Error()}

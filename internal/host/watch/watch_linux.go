@@ -2,10 +2,9 @@
 
 //go:build linux
 
-package daemon
+package watch
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,36 +18,36 @@ import (
 )
 
 const (
-	// settle is how long a directory must be quiet before it is read: files come in groups.
-	settle = 300 * time.Millisecond
-	// settleMost is how long changes that never stop can put that off.
-	settleMost = 3 * time.Second
-
 	watchInside = unix.IN_CREATE | unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM |
 		unix.IN_DELETE | unix.IN_ATTRIB | unix.IN_ONLYDIR
 	watchAbove = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_ONLYDIR
 )
 
-// dirWatch tells when one of a few directories changes (inotify(7)), so that nobody has to look
-// again and again. It also watches those above, because the ones it is about may not exist yet.
-type dirWatch struct {
-	dirs []string
-	file *os.File // nil where the system has no watches left
+// Dirs tells when files in a few directories change (inotify(7)). It also watches the directories
+// above, because those it is about may not exist yet. One goroutine at a time may wait; the other
+// methods may be called by any.
+type Dirs struct {
+	dirs     []string
+	suffixes []string
+	file     *os.File // nil where the system has no watches left
 }
 
-func newDirWatch(dirs ...string) (*dirWatch, error) {
-	w := &dirWatch{dirs: dirs}
+// New begins to watch files whose names end in one of the suffixes. After an error, as when the
+// system has no watches left, the result is usable and hears nothing.
+func New(dirs []string, suffixes ...string) (*Dirs, error) {
+	w := &Dirs{dirs: dirs, suffixes: suffixes}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return w, fmt.Errorf("watch %s: %w", strings.Join(dirs, ", "), err)
+		return w, fmt.Errorf("watch: %s: %w", strings.Join(dirs, ", "), err)
 	}
 	w.file = os.NewFile(uintptr(fd), "inotify")
-	w.add()
+	w.Add()
 	return w, nil
 }
 
-// add watches what is there now; what is watched already stays so.
-func (w *dirWatch) add() {
+// Add watches what is there now: after a change some directory may be a new one of its name. What
+// is watched already stays so.
+func (w *Dirs) Add() {
 	if w.file == nil {
 		return
 	}
@@ -67,39 +66,26 @@ func (w *dirWatch) add() {
 	})
 }
 
-func (w *dirWatch) close() {
+// Close ends the watch and whoever waits for it.
+func (w *Dirs) Close() {
 	if w.file != nil {
 		_ = w.file.Close() // closed already is as good
 	}
 }
 
-// watchTunnels is the goroutine that reads the tunnels directory again after a change.
-func (d *daemon) watchTunnels(ctx context.Context) error {
-	if d.watch.file == nil {
-		return nil
+// Wait returns true when a directory has changed and is quiet again, false when the watch is
+// closed or hears nothing.
+func (w *Dirs) Wait() bool {
+	if w.file == nil {
+		return false
 	}
-	stop := context.AfterFunc(ctx, d.watch.close)
-	defer stop()
-	for d.watch.wait() {
-		_, err := d.reloadTunnels(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		d.log.problem("reading the tunnels directory", err)
-	}
-	return nil
-}
-
-// wait returns true when the directory has changed and is quiet again, false when the watch is
-// closed.
-func (w *dirWatch) wait() bool {
 	buf := make([]byte, 4096)
 	relevant := false
 	var last time.Time // when waiting for quiet ends in any case
 	for {
 		deadline := time.Time{}
 		if relevant {
-			if deadline = time.Now().Add(settle); deadline.After(last) {
+			if deadline = time.Now().Add(Settle); deadline.After(last) {
 				deadline = last
 			}
 		}
@@ -113,28 +99,27 @@ func (w *dirWatch) wait() bool {
 		case err != nil:
 			return false
 		case w.concerns(buf[:n]) && !relevant:
-			relevant, last = true, time.Now().Add(settleMost)
+			relevant, last = true, time.Now().Add(SettleMost)
 		}
 	}
 }
 
-// concerns tells whether events are about files that matter, or about the directory itself.
+// concerns tells whether events are about files that matter, or about a directory itself.
 //
 //	0         4       8         12       16
 //	+---------+-------+---------+--------+-------------
 //	| watch   | mask  | cookie  | length | name, zeros
 //	+---------+-------+---------+--------+-------------
-func (w *dirWatch) concerns(events []byte) bool {
+func (w *Dirs) concerns(events []byte) bool {
 	for len(events) >= unix.SizeofInotifyEvent {
 		mask := binary.NativeEndian.Uint32(events[4:])
 		length := int(binary.NativeEndian.Uint32(events[12:]))
 		size := min(unix.SizeofInotifyEvent+length, len(events))
 		name := strings.TrimRight(string(events[unix.SizeofInotifyEvent:size]), "\x00")
-		itself := slices.ContainsFunc(w.dirs, func(dir string) bool {
-			return name == filepath.Base(dir)
-		})
-		if mask&unix.IN_Q_OVERFLOW != 0 || itself ||
-			strings.HasSuffix(name, ".conf") || strings.HasSuffix(name, ".txt") {
+		itself := func(dir string) bool { return name == filepath.Base(dir) }
+		matters := func(suffix string) bool { return strings.HasSuffix(name, suffix) }
+		if mask&unix.IN_Q_OVERFLOW != 0 || slices.ContainsFunc(w.dirs, itself) ||
+			slices.ContainsFunc(w.suffixes, matters) {
 			return true
 		}
 		events = events[size:]
