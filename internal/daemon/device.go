@@ -48,7 +48,8 @@ func (v *device) Offloads() tun.Offloads { return v.now.Load().Offloads() }
 // Write hands the host a packet.
 func (v *device) Write(b []byte) error { return v.now.Load().Write(b) }
 
-// replace closes the device and opens another of its name. Until that succeeds every write fails.
+// replace opens another device of the same name in the place of one that was deleted or renamed.
+// Until that succeeds every write fails.
 func (v *device) replace(mtu int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -56,6 +57,14 @@ func (v *device) replace(mtu int) error {
 		return os.ErrClosed
 	}
 	old := v.now.Load()
+	if old.Gone() {
+		dev, err := old.Again(mtu)
+		if err != nil {
+			return err
+		}
+		v.place(dev)
+		return old.Close()
+	}
 	_ = old.Close() // an earlier try may have closed it
 	dev, err := tun.Open(old.Name(), mtu)
 	if err != nil {

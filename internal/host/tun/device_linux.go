@@ -40,6 +40,26 @@ func Open(name string, mtu int) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tun: open /dev/net/tun: %w", err)
 	}
+	return onFile(fd, name, mtu)
+}
+
+// Again makes the device anew after somebody deleted it (see Gone), on the same open file: a
+// process that gave up rights since may not be able to open another. The old Device is to be closed then;
+// after an error it stays as it is.
+func (d *Device) Again(mtu int) (*Device, error) {
+	fd := -1
+	var failed error
+	err := d.raw.Control(func(old uintptr) {
+		fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("tun: make %s again: %w", d.name, err)
+	}
+	return onFile(fd, d.name, mtu)
+}
+
+// onFile makes a device out of an open file, which it closes after an error.
+func onFile(fd int, name string, mtu int) (*Device, error) {
 	d := &Device{}
 	if err := d.attach(fd, name); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
@@ -53,6 +73,7 @@ func Open(name string, mtu int) (*Device, error) {
 		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), unix.Close(fd))
 	}
 	d.file = os.NewFile(uintptr(fd), d.name)
+	var err error
 	if d.raw, err = d.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), d.file.Close())
 	}
@@ -133,7 +154,7 @@ func (d *Device) Close() error {
 }
 
 // Gone tells whether somebody deleted the device under its descriptor. Every call but Close fails
-// from then on, and only another Open helps.
+// from then on, and only Again or another Open helps.
 func (d *Device) Gone() bool {
 	gone := false
 	err := d.raw.Control(func(fd uintptr) {

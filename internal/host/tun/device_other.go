@@ -22,6 +22,9 @@ func (*Device) Close() error { return nil }
 // Gone returns false.
 func (*Device) Gone() bool { return false }
 
+// Again returns [ErrUnsupported].
+func (*Device) Again(int) (*Device, error) { return nil, ErrUnsupported }
+
 // Read returns [ErrUnsupported].
 func (*Device) Read([]byte) (int, error) { return 0, ErrUnsupported }
 

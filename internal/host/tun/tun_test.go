@@ -237,7 +237,31 @@ func TestADeletedDeviceEndsAWaitingReadAndIsGone(t *testing.T) {
 	if err := dev.Write(make([]byte, tun.HeaderSize+20)); err == nil {
 		t.Error("the deleted device takes packets")
 	}
+	var again *tun.Device
+	ns.Do(t, func() {
+		var err error
+		if again, err = dev.Again(1400); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := again.Again(1400); err == nil {
+			t.Error("a device that stands was made again")
+		}
+		link, err = netlink.LinkByName("staex0")
+		if err != nil || link.Attrs().MTU != 1400 {
+			t.Errorf("the device that was made again: %v, %v", link, err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if err := dev.Close(); err != nil {
+		t.Error(err)
+	}
+	// The kernel says hello on a device that comes up, to IPv6's multicast groups.
+	if n, err := again.Read(make([]byte, tun.MaxPacket)); err != nil || n <= tun.HeaderSize {
+		t.Errorf("the device that was made again reads %d bytes, %v", n, err)
+	}
+	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
 	if dev.Gone() {
