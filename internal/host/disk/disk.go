@@ -76,10 +76,13 @@ func fill(temp *os.File, data []byte, perm fs.FileMode) error {
 }
 
 // ReadSecretFile reads a private key or similar. It refuses a file that group or others may read,
-// or that belongs to neither root nor this process's user, with an error that satisfies
-// errors.Is(err, ErrExposed) and says what to type. The check is made on the opened file.
-func ReadSecretFile(path string) ([]byte, error) {
-	return read(path, MaxSecret, checkSecret)
+// or that belongs to neither root, nor this process's user, nor one of the owners, with an error
+// that satisfies errors.Is(err, ErrExposed) and says what to type. The check is made on the opened
+// file.
+func ReadSecretFile(path string, owners ...int) ([]byte, error) {
+	return read(path, MaxSecret, func(path string, stat fs.FileInfo) error {
+		return checkSecret(path, stat, owners)
+	})
 }
 
 // ReadFile reads a file of at most MaxFile bytes.

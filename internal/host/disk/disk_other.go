@@ -20,7 +20,7 @@ func chmod(f *os.File, perm fs.FileMode) error {
 	return nil
 }
 
-func checkSecret(string, fs.FileInfo) error { return nil }
+func checkSecret(string, fs.FileInfo, []int) error { return nil }
 
 func lockFile(*os.File) error { return nil }
 

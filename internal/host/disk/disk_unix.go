@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,12 +19,13 @@ import (
 func chmod(f *os.File, perm fs.FileMode) error { return f.Chmod(perm) }
 
 // checkSecret judges owner and permissions of an opened key file.
-func checkSecret(path string, stat fs.FileInfo) error {
+func checkSecret(path string, stat fs.FileInfo, owners []int) error {
 	if mode := stat.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("%w: %s has mode %04o; type: chmod 600 %s", ErrExposed, path, mode, path)
 	}
 	sys, ok := stat.Sys().(*syscall.Stat_t)
-	if ok && sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
+	if ok && sys.Uid != 0 && int(sys.Uid) != os.Geteuid() &&
+		!slices.Contains(owners, int(sys.Uid)) {
 		return fmt.Errorf("%w: %s belongs to user %d; type: chown %d %s",
 			ErrExposed, path, sys.Uid, os.Geteuid(), path)
 	}

@@ -14,7 +14,7 @@ import (
 func chmod(*os.File, fs.FileMode) error { return nil }
 
 // checkSecret does nothing, for the same reason.
-func checkSecret(string, fs.FileInfo) error { return nil }
+func checkSecret(string, fs.FileInfo, []int) error { return nil }
 
 // lockFile takes the lock or returns [ErrLocked] at once.
 func lockFile(f *os.File) error {

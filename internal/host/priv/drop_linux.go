@@ -17,21 +17,14 @@ import (
 // on every thread, but takes its arguments as numbers: the pointers in setCapabilities are the one
 // use of package unsafe here. They lead to local variables that outlive the call.
 
-// Drop makes the process, with all its threads, become the user with only the group and with only
-// the capabilities to keep, and forbids it and its children to gain any by executing a file
-// (no_new_privs). An empty user name does nothing. Files and sockets that are open stay open.
+// Become makes the process, with all its threads, an account with only its group and with only the
+// capabilities to keep, and forbids it and its children to gain any by executing a file
+// (no_new_privs). Files and sockets that are open stay open.
 //
-// It needs root and a program built without cgo, else the error satisfies
+// It needs what MayBecome looks for and a program built without cgo, else the error satisfies
 // errors.Is(err, os.ErrPermission) or errors.Is(err, errors.ErrUnsupported). After an error the
 // process has an undefined part of its rights and should end.
-func Drop(userName, groupName string, keep ...Capability) error {
-	if userName == "" {
-		return nil
-	}
-	who, err := Find(userName, groupName)
-	if err != nil {
-		return err
-	}
+func Become(who Account, keep ...Capability) error {
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -45,7 +38,7 @@ func Drop(userName, groupName string, keep ...Capability) error {
 		{"forbid new rights", func() error { return prctl(unix.PR_SET_NO_NEW_PRIVS, 1) }},
 	} {
 		if err := step.do(); err != nil {
-			return fmt.Errorf("priv: become %s: %s: %w", userName, step.name, err)
+			return fmt.Errorf("priv: become user %d: %s: %w", who.UID, step.name, err)
 		}
 	}
 	return nil

@@ -10,14 +10,25 @@ import (
 	"strconv"
 )
 
-// ErrUnsupported is returned by Drop where this product cannot give up rights yet.
+// ErrUnsupported is returned where this product cannot give up rights yet.
 var ErrUnsupported = errors.New("priv: this system is not supported yet")
 
 // ErrNoAccount is returned for a user or group that the system does not have.
 var ErrNoAccount = errors.New("priv: no such account")
 
+// ErrLinked is returned by Give for a symbolic link and for a file with several names.
+var ErrLinked = errors.New("priv: a link, which may lead to somebody else's file")
+
 // Capability is one of the rights that Linux's root is made of (capabilities(7)), by its number.
 type Capability uint8
+
+// What giving up rights takes.
+const (
+	chown   Capability = 0
+	setGID  Capability = 6
+	setUID  Capability = 7
+	setPCap Capability = 8
+)
 
 // The capabilities a node may want to keep.
 const (

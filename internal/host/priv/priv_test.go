@@ -47,12 +47,15 @@ func become(user string) error {
 		<-running
 	}
 	defer close(stop)
-	if err := priv.Drop(user, "", priv.NetAdmin); err != nil {
-		return err
-	}
 	who, err := priv.Find(user, "")
 	if err != nil {
 		return err
+	}
+	if err := errors.Join(priv.MayBecome(who), priv.Become(who, priv.NetAdmin)); err != nil {
+		return err
+	}
+	if err := priv.MayBecome(who); !errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("still may become somebody else: %w", err)
 	}
 	ids := func(n int) string { return fmt.Sprintf("%d\t%d\t%d\t%d", n, n, n, n) }
 	want := map[string]string{
@@ -133,12 +136,6 @@ func TestAllThreadsLoseAllRightsButThoseToKeep(t *testing.T) {
 	}
 }
 
-func TestNobodyAsksForNothing(t *testing.T) {
-	if err := priv.Drop("", "", priv.NetAdmin); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestAccountsAreFoundByNameAndNumber(t *testing.T) {
 	root := priv.Account{}
 	for _, names := range [][2]string{{"root", ""}, {"0", ""}, {"root", "root"}, {"root", "0"}} {
@@ -151,7 +148,47 @@ func TestAccountsAreFoundByNameAndNumber(t *testing.T) {
 			t.Errorf("%q: %v, want ErrNoAccount", names, err)
 		}
 	}
-	if err := priv.Drop("no-such-user", ""); !errors.Is(err, priv.ErrNoAccount) {
-		t.Errorf("got %v, want ErrNoAccount", err)
+}
+
+func TestWhatIsGivenBelongsToTheAccountAndLinksStay(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIPPED: only root can give files away; type: sudo -E go test ./internal/host/priv")
+	}
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"one", "other", "twice"} {
+		if err := os.WriteFile(in(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(os.Link(in("twice"), in("again")), os.Symlink(in("other"), in("link")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := priv.Account{UID: 4321, GID: 4322}
+	if err := priv.MayBecome(to); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	err = priv.GiveFiles(dir, to, func(name string) bool { return name == "one" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]priv.Account{".": to, "one": to, "other": {}, "twice": {}} {
+		if got, err := priv.Owner(in(name)); err != nil || got != want {
+			t.Errorf("%s belongs to %v (%v), want %v", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"twice", "link"} {
+		if err := priv.Give(in(name), to); !errors.Is(err, priv.ErrLinked) {
+			t.Errorf("%s: %v, want ErrLinked", name, err)
+		}
+	}
+	err = errors.Join(priv.Give(in("none"), to), priv.GiveFiles(in("none"), to, nil),
+		priv.Give(in("one"), to))
+	if err != nil {
+		t.Errorf("nothing to do: %v", err)
+	}
+	if got, err := priv.Owner(in("other")); err != nil || got != (priv.Account{}) {
+		t.Errorf("behind the link: %v, %v", got, err)
 	}
 }
