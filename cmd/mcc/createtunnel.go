@@ -274,11 +274,15 @@ func (t *creating) write(secret *ident.Secret, cert []byte) error {
 	if err := makeDir(t.dir); err != nil {
 		return err
 	}
-	return writeAll([]file{
+	files := []file{
 		{description.PrivateKey, ident.EncodeSecretText(secret), secretPerm},
 		{description.Certificate, ident.EncodeText(cert), publicPerm},
 		{description.File, description.Format(), publicPerm},
-	})
+	}
+	if err := writeAll(files); err != nil {
+		return err
+	}
+	return giveToOwner(t.dir, files)
 }
 
 // keepNamesKey writes the names key where it is missing. A tunnel works without it, so a

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"staex/internal/host/disk"
+	"staex/internal/host/priv"
 	"staex/internal/ident"
 )
 
@@ -92,6 +93,21 @@ func (a *app) mayOverwrite(there []string, force bool) error {
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, dirPerm); err != nil {
 		return fmt.Errorf("make the directory: %w", err)
+	}
+	return nil
+}
+
+// giveToOwner makes files belong to whom their directory belongs: a daemon that became another user
+// owns the tunnels, and root makes them.
+func giveToOwner(dir string, files []file) error {
+	owner, err := priv.Owner(dir)
+	if err != nil || owner.UID == os.Geteuid() || os.Geteuid() != 0 {
+		return err
+	}
+	for _, f := range files {
+		if err := priv.Give(f.path, owner); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -167,13 +167,14 @@ var edgeKeys = []key[Config]{
 			"auto", "small", "normal", "relay"),
 	},
 	{
-		name:  "user",
-		doc:   "Whom to become after start. Empty: mcc when it exists.",
+		name: "user",
+		doc: "Whom to become after start, a name or a number. Empty: mcc when it exists; root\n" +
+			"stays root.",
 		field: word(func(c *Config) *string { return &c.Process.User }, maxWord, optionalWord),
 	},
 	{
 		name:  "group",
-		doc:   "Which group to take after start. Empty: mcc when it exists.",
+		doc:   "Which group to take with that. Empty: the user's own.",
 		field: word(func(c *Config) *string { return &c.Process.Group }, maxWord, optionalWord),
 	},
 }

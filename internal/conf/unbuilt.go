@@ -46,8 +46,6 @@ var unbuilt = []missing{
 	{key: "ssl-update-batch-size", what: "the distribution of SSL certificates"},
 	{key: "ssl-update-send-period", what: "the distribution of SSL certificates"},
 	{key: "profile", what: "the choice of a profile"},
-	{key: "user", what: "changing the user"},
-	{key: "group", what: "changing the group"},
 }
 
 // covers tells whether a canonical value asks for the missing feature.

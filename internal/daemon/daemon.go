@@ -39,6 +39,7 @@ import (
 	"staex/internal/host/disk"
 	"staex/internal/host/memory"
 	"staex/internal/host/notify"
+	"staex/internal/host/priv"
 	"staex/internal/host/watch"
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
@@ -90,6 +91,7 @@ type files struct {
 	own     string             // path of the certificate of this node's network
 	foreign []ident.NetworkKey // of the other networks in network-certificates
 	notes   []string           // warnings, in sentences
+	account priv.Account       // whom to become; root stays root
 }
 
 // Run starts the daemon, serves until the context ends or something fails, and puts the machine
@@ -102,6 +104,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, step := range []func() error{
 		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
 		d.openDevice, d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
+		d.become,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -117,7 +120,7 @@ func Check(dir string) error {
 	if err != nil {
 		return err
 	}
-	set, err := readTunnels(f.cfg)
+	set, err := readTunnels(f.cfg, f.account.UID)
 	if err != nil {
 		return failf(ExitConfig, "%v", err)
 	}

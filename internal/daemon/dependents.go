@@ -30,7 +30,7 @@ func (s *tunnelSet) readDependents(cfg *conf.Config) error {
 	if filepath.Clean(dir) == filepath.Clean(cfg.Tunnels.Dir) {
 		return nil
 	}
-	err := s.readDir(cfg, dir, readDependent)
+	err := s.readDir(cfg, dir, s.readDependent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -42,8 +42,8 @@ func (s *tunnelSet) readDependents(cfg *conf.Config) error {
 }
 
 // readDependent reads one file of that directory.
-func readDependent(cfg *conf.Config, path string) (node.ServerTunnel, error) {
-	t, err := readTunnel(cfg, path)
+func (s *tunnelSet) readDependent(cfg *conf.Config, path string) (node.ServerTunnel, error) {
+	t, err := s.readTunnel(cfg, path)
 	if err == nil {
 		return t, nil
 	}

@@ -52,7 +52,6 @@ func (d *daemon) openControl() error {
 	switch {
 	case err == nil:
 		d.doors.control = l
-		d.doors.server.Access = api.SystemAccess()
 		d.later(func() error { _ = l.Close(); return nil }) // usually closed already
 		return nil
 	case errors.Is(err, api.ErrInUse):
@@ -91,6 +90,7 @@ func (d *daemon) openDNS() error {
 // startDoors starts the goroutines that answer.
 func (d *daemon) startDoors() {
 	if d.doors.control != nil {
+		d.doors.server.Access = api.SystemAccess() // with the user who the daemon is now
 		d.crew.start("control", func() error {
 			err := d.doors.server.Serve(d.doors.control, &control{d})
 			if errors.Is(err, api.ErrServerClosed) {

@@ -31,6 +31,9 @@ func readFiles(dir string) (*files, error) {
 	for _, w := range f.cfg.Warnings {
 		f.notes = append(f.notes, w.String())
 	}
+	if err := f.findAccount(); err != nil {
+		return nil, err
+	}
 	if err := f.readIdentity(); err != nil {
 		return nil, err
 	}
@@ -64,7 +67,7 @@ func readConfig(path, dir string) (*conf.Config, error) {
 // readIdentity reads who this node is.
 func (f *files) readIdentity() error {
 	certs := &f.cfg.Certs
-	secret, err := readSecret(certs.PrivateKey)
+	secret, err := readSecret(certs.PrivateKey, f.account.UID)
 	if err != nil {
 		return keyFailure("node-private-key", certs.PrivateKey, err)
 	}
@@ -111,7 +114,7 @@ func (f *files) readNetworks() error {
 // relaying goes, so its absence is a warning.
 func (f *files) readNamesKey() error {
 	path := filepath.Join(filepath.Dir(f.cfg.Certs.Node), namesKeyFile)
-	text, err := disk.ReadSecretFile(path)
+	text, err := disk.ReadSecretFile(path, f.account.UID)
 	if errors.Is(err, fs.ErrNotExist) {
 		f.notes = append(f.notes, "the names key "+path+" is missing: this node carries others' "+
 			"packets, but can neither offer nor accept tunnels; copy it from another node of the "+
@@ -150,8 +153,8 @@ func keyFailure(key, path string, err error) *Failure {
 		"mcc init --config-dir %s", filepath.Dir(path))
 }
 
-func readSecret(path string) (*ident.Secret, error) {
-	text, err := disk.ReadSecretFile(path)
+func readSecret(path string, owner int) (*ident.Secret, error) {
+	text, err := disk.ReadSecretFile(path, owner)
 	if err != nil {
 		return nil, err
 	}

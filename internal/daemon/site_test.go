@@ -97,7 +97,7 @@ func newSite(t *testing.T, n *network, lines ...string) *site {
 func (s *site) configure(t *testing.T, lines ...string) {
 	t.Helper()
 	own := "data-dir = data\nunix-socket-path = sock\n"
-	s.write(t, "mcc.conf", []byte(own+strings.Join(lines, "\n")+"\n"))
+	s.write(t, "mcc.conf", []byte(own+strings.Join(lines, "\n")+"\nuser = root\n"))
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }

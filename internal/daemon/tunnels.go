@@ -31,6 +31,7 @@ type tunnelSet struct {
 	problems []string // why, in sentences; one for each of broken
 	notes    []string // what is no problem and does nothing either
 
+	owner int                     // user who may have the keys
 	files map[ident.NodeID]string // which file has a key
 	names map[string]bool         // of the files in the tunnels directory
 }
@@ -40,10 +41,13 @@ type tunnelSet struct {
 type tunnelTrouble struct{ problems, notes []string }
 
 // readTunnels reads the tunnels directory, and the deprecated one beside it. A file that is wrong
-// does not stop the others. The error means that a directory cannot be read at all.
-func readTunnels(cfg *conf.Config) (tunnelSet, error) {
-	set := tunnelSet{files: map[ident.NodeID]string{}, names: map[string]bool{}}
-	err := set.readDir(cfg, cfg.Tunnels.Dir, readTunnel)
+// does not stop the others. Keys may belong to root, to this process's user and to the owner. The
+// error means that a directory cannot be read at all.
+func readTunnels(cfg *conf.Config, owner int) (tunnelSet, error) {
+	set := tunnelSet{
+		owner: owner, files: map[ident.NodeID]string{}, names: map[string]bool{},
+	}
+	err := set.readDir(cfg, cfg.Tunnels.Dir, set.readTunnel)
 	if errors.Is(err, fs.ErrNotExist) {
 		set.missing, err = true, nil
 	}
@@ -104,7 +108,7 @@ func (s *tunnelSet) reject(name string, err error) {
 }
 
 // readTunnel reads one tunnel's file, certificate and key.
-func readTunnel(cfg *conf.Config, path string) (t node.ServerTunnel, err error) {
+func (s *tunnelSet) readTunnel(cfg *conf.Config, path string) (t node.ServerTunnel, err error) {
 	text, err := disk.ReadFile(path)
 	if err != nil {
 		return t, err
@@ -125,7 +129,7 @@ func readTunnel(cfg *conf.Config, path string) (t node.ServerTunnel, err error) 
 	if t.Cert.Kind != ident.ServerEndpoint {
 		return t, fmt.Errorf("%s: %s is not a server endpoint's certificate", path, f.Certificate)
 	}
-	if t.Secret, err = readSecret(f.PrivateKey); err != nil {
+	if t.Secret, err = readSecret(f.PrivateKey, s.owner); err != nil {
 		return t, fmt.Errorf("%s: private key %s: %w", path, f.PrivateKey, err)
 	}
 	if t.Secret.ID() != t.Cert.Key {
@@ -146,7 +150,7 @@ func (d *daemon) reloadTunnels(ctx context.Context) (api.ReloadReply, error) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	d.watch.Add()
-	set, err := readTunnels(d.files.cfg)
+	set, err := readTunnels(d.files.cfg, d.files.account.UID)
 	if err != nil {
 		set.problems = []string{err.Error()}
 	}

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,9 +76,32 @@ func (h *Host) furnish() {
 	if out, err := exec.Command("cp", args...).CombinedOutput(); err != nil {
 		h.w.t.Fatalf("%s: copy of /etc: %v: %s", h.Name, err, out)
 	}
+	for _, file := range []string{"/etc/passwd", "/etc/group"} {
+		h.WriteFile(file, without(h.ReadFile(file), "mcc:", "mcc-admin:"))
+	}
 	h.WriteFile("/etc/hostname", h.Name+"\n")
 	h.WriteFile("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 "+h.Name+"\n::1 localhost\n")
 	h.WriteFile("/etc/resolv.conf", "")
+}
+
+// without is a text less the lines that begin with a word: a machine on which this product is
+// installed has its accounts, and a world has them only where a test makes them.
+func without(text string, words ...string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(line, w) }) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// Account makes a user and a group of one name and number in the host.
+func (h *Host) Account(name string, id int) {
+	h.w.t.Helper()
+	h.WriteFile("/etc/passwd", h.ReadFile("/etc/passwd")+
+		fmt.Sprintf("%s:x:%d:%d::/var/lib/%s:/usr/sbin/nologin\n", name, id, id, name))
+	h.WriteFile("/etc/group", h.ReadFile("/etc/group")+fmt.Sprintf("%s:x:%d:\n", name, id))
 }
 
 // path is where a file of the host is in the sandbox.
