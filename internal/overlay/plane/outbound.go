@@ -160,7 +160,7 @@ func (w *Worker) seal(now time.Duration, s *Session, path *Path, ip []byte, seg 
 	first := w.reserve(now, s, whole)
 	hl := c.Len()
 	seg, n := whole.Pieces(hl)
-	long := s.Send.LongBatch(first, n)
+	long := s.long(now, first, n)
 	pieces := c.Pieces(n, seg)
 	for i := range n {
 		o := payload + i*seg
@@ -190,7 +190,7 @@ func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg i
 	payload := w.view.Payload
 	for o := payload; o < len(ip) || o == payload; o += max(seg, 1) {
 		whole := append(w.head.Append(w.whole[:0]), ip[o:min(o+seg, len(ip))]...)
-		if !w.parts(s, path, whole) {
+		if !w.parts(now, s, path, whole) {
 			return
 		}
 	}
@@ -200,7 +200,7 @@ func (w *Worker) cut(now time.Duration, s *Session, path *Path, ip []byte, seg i
 
 // parts seals a plaintext that does not fit the path in pieces. It reports false when that took
 // too many and nothing was sent.
-func (w *Worker) parts(s *Session, path *Path, whole []byte) bool {
+func (w *Worker) parts(now time.Duration, s *Session, path *Path, whole []byte) bool {
 	room := path.room() - partRoom
 	n := (len(whole) + room - 1) / room
 	if n > flow.MaxParts {
@@ -209,12 +209,13 @@ func (w *Worker) parts(s *Session, path *Path, whole []byte) bool {
 	}
 	id := uint8(s.partN.Add(1))
 	first := s.Send.Reserve(n)
+	long := s.long(now, first, n)
 	for i := range n {
 		part := flow.Compact{
 			Kind: flow.KindPart, PartID: id, PartIndex: uint8(i), PartLast: i == n-1,
 		}
 		b := append(part.Append(w.part[:0]), whole[i*room:min((i+1)*room, len(whole))]...)
-		w.frame(s, path, first+uint64(i), s.Send.Long(first+uint64(i)), b)
+		w.frame(s, path, first+uint64(i), long, b)
 	}
 	return true
 }
@@ -292,10 +293,10 @@ func (w *Worker) Message(now time.Duration, s *Session, plain []byte) bool {
 		return false
 	}
 	if len(plain) > path.room() {
-		w.parts(s, path, plain)
+		w.parts(now, s, path, plain)
 	} else {
 		ctr := s.Send.Reserve(1)
-		w.frame(s, path, ctr, s.Send.Long(ctr), plain)
+		w.frame(s, path, ctr, s.long(now, ctr, 1), plain)
 	}
 	if isConfirm(plain) {
 		path.Link.MarkSent(now, 0) // an answer: nobody waits for an answer to it

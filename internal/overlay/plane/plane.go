@@ -130,6 +130,12 @@ func (s *Session) ResizePath(bytes int) {
 	s.path.Store(&p)
 }
 
+// long reports whether the n frames from a counter on carry 32 bits of it.
+func (s *Session) long(now time.Duration, first uint64, n int) bool {
+	fast := s.Send.Fast(now) // asked every time, because it counts
+	return fast || s.Send.LongBatch(first, n)
+}
+
 // Path is where the session's frames go; nil while there is no way.
 func (s *Session) Path() *Path { return s.path.Load() }
 

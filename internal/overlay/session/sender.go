@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -16,6 +17,10 @@ const (
 	longEvery = 256
 	// longResync is how many frames carry the long counter after a pause or a move.
 	longResync = 64
+	// fastFrames in fastSpan make all counters long: so many frames may be lost or overtaken in one
+	// go that 16 bits no longer say which one this is.
+	fastFrames = 8192
+	fastSpan   = 10 * time.Second
 	// sealSlots is how many goroutines seal for one session at once without allocating. A
 	// fifth one allocates its nonce and is right all the same.
 	sealSlots = 4
@@ -27,6 +32,7 @@ type Sender struct {
 	secret
 	used      atomic.Uint64 // the highest counter given out
 	longUntil atomic.Uint64 // counters up to this one go out long
+	pace      atomic.Uint64 // see Fast
 	heard     atomic.Bool
 	suite     Suite
 	keys      atomic.Pointer[sealKeys]
@@ -82,7 +88,7 @@ func (s *Sender) Resync() { s.longUntil.Store(s.used.Load() + longResync) }
 
 // Long reports whether a frame with this counter carries 32 bits of it rather than 16: the first
 // 32 of an epoch, every 256th, 64 after Resync, and all until Heard. A caller may always choose
-// long, and does so for a whole batch when it sends very fast.
+// long, and does so for a whole batch while the sender is [Sender.Fast].
 func (s *Sender) Long(ctr uint64) bool {
 	return ctr&withinMax < longFirst || ctr%longEvery == 0 ||
 		ctr <= s.longUntil.Load() || !s.heard.Load()
@@ -97,6 +103,44 @@ func (s *Sender) LongBatch(first uint64, n int) bool {
 		}
 	}
 	return false
+}
+
+// A pace is what was sent in a span of time: when the span began in tenths of a second, how much
+// was sent in the one before it, and the highest counter when it began.
+//
+//	63             42 41          28 27              0
+//	+----------------+--------------+----------------+
+//	|     began      |    before    |    counter     |
+//	+----------------+--------------+----------------+
+const (
+	paceUnit   = 100 * time.Millisecond
+	paceSpan   = uint64(fastSpan / paceUnit)
+	paceBegan  = 42
+	paceBefore = 28
+	maskBegan  = 1<<(64-paceBegan) - 1
+	maskBefore = 1<<(paceBegan-paceBefore) - 1
+	maskPaced  = 1<<paceBefore - 1
+)
+
+// Fast reports whether more than 8,192 counters were given out in the last 10 s, on the Up clock.
+// The counters of such a sender go out long. Of the part of those seconds that lies in an earlier
+// span it knows the average only.
+func (s *Sender) Fast(now time.Duration) bool {
+	p := s.pace.Load()
+	used, at := s.used.Load(), uint64(now/paceUnit)
+	sent := (used - p) & maskPaced
+	before := p >> paceBefore & maskBefore
+	age := (at - p>>paceBegan) & maskBegan
+	if age >= paceSpan {
+		before = min(sent, maskBefore)
+		if age >= 2*paceSpan {
+			before = 0 // nobody knows when in all that time
+		}
+		next := at&maskBegan<<paceBegan | before<<paceBefore | used&maskPaced
+		s.pace.CompareAndSwap(p, next)
+		sent, age = 0, 0
+	}
+	return sent+before*(paceSpan-age)/paceSpan > fastFrames
 }
 
 // Ratchet makes the next counter the first of a new epoch, so that the present key can be
