@@ -123,8 +123,9 @@ func (d *daemon) giveTunnels(who priv.Account) error {
 	}
 	ours := func(e fs.DirEntry) bool {
 		ext := filepath.Ext(e.Name())
+		written := e.Name()[0] == '.' // just now, under a name that is not the last
 		return e.Name() == deletedDir ||
-			e.Type().IsRegular() && (ext == ".conf" || ext == ".txt")
+			e.Type().IsRegular() && (ext == ".conf" || ext == ".txt" || written)
 	}
 	keys := func(name string) bool { return filepath.Ext(name) == ".txt" }
 	dirs := []string{dir, filepath.Join(dir, deletedDir), d.files.cfg.Tunnels.DependentNodes}

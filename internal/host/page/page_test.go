@@ -82,19 +82,20 @@ func TestAStandardClientGetsThePage(t *testing.T) {
 func TestAnythingElseGetsAnErrorOfItsOwn(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	serve(t, l, hello)
+	long := "GET /" + strings.Repeat("a", 5000) + " HTTP/1.1\r"
 	for request, want := range map[string]string{
-		"GET /metrics HTTP/1.0\n\n":                         "HTTP/1.1 200 ",
-		"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n":          "HTTP/1.1 200 ",
-		"POST /metrics HTTP/1.1\r\n\r\nGET":                 "HTTP/1.1 405 ",
-		"GET / HTTP/1.1\r\n\r\n":                            "HTTP/1.1 404 ",
-		"GET /metrics/../etc HTTP/1.1\r\n\r\n":              "HTTP/1.1 404 ",
-		"GET  HTTP/1.1\r\n\r\n":                             "HTTP/1.1 400 ",
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":                  "HTTP/1.1 400 ",
-		"hello\r\n\r\n":                                     "HTTP/1.1 400 ",
-		"\r\n\r\n":                                          "HTTP/1.1 400 ",
-		"":                                                  "",
-		"GET /metrics HTTP/1.1\r\n":                         "",
-		"GET /" + strings.Repeat("a", 5000) + " HTTP/1.1\r": "HTTP/1.1 431 ",
+		"GET /metrics HTTP/1.0\n\n":                "HTTP/1.1 200 ",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n": "HTTP/1.1 200 ",
+		"POST /metrics HTTP/1.1\r\n\r\nGET":        "HTTP/1.1 405 ",
+		"GET / HTTP/1.1\r\n\r\n":                   "HTTP/1.1 404 ",
+		"GET /metrics/../etc HTTP/1.1\r\n\r\n":     "HTTP/1.1 404 ",
+		"GET  HTTP/1.1\r\n\r\n":                    "HTTP/1.1 400 ",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":         "HTTP/1.1 400 ",
+		"hello\r\n\r\n":                            "HTTP/1.1 400 ",
+		"\r\n\r\n":                                 "HTTP/1.1 400 ",
+		"":                                         "",
+		"GET /metrics HTTP/1.1\r\n":                "",
+		long:                                       "HTTP/1.1 431 ",
 	} {
 		got := say(t, l, request)
 		if !strings.HasPrefix(got, want) || want == "" && got != "" {

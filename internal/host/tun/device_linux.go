@@ -44,8 +44,8 @@ func Open(name string, mtu int) (*Device, error) {
 }
 
 // Again makes the device anew after somebody deleted it (see Gone), on the same open file: a
-// process that gave up rights since may not be able to open another. The old Device is to be closed then;
-// after an error it stays as it is.
+// process that gave up rights since may not be able to open another. The old Device is to be
+// closed then; after an error it stays as it is.
 func (d *Device) Again(mtu int) (*Device, error) {
 	fd := -1
 	var failed error
