@@ -162,7 +162,8 @@ var edgeKeys = []key[Config]{
 	},
 	{
 		name: "profile", def: "auto",
-		doc: "Bounds and buffers: auto, small, normal, relay.",
+		doc: "Bounds and buffers: small for a device with 64 MB, relay for the root of a large\n" +
+			"network, else normal. auto: small where the machine has 128 MB or less.",
 		field: enum(func(c *Config) *string { return &c.Process.Profile },
 			"auto", "small", "normal", "relay"),
 	},

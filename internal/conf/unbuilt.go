@@ -45,7 +45,6 @@ var unbuilt = []missing{
 	{key: "ssl-certificates-ttl", what: "the distribution of SSL certificates"},
 	{key: "ssl-update-batch-size", what: "the distribution of SSL certificates"},
 	{key: "ssl-update-send-period", what: "the distribution of SSL certificates"},
-	{key: "profile", what: "the choice of a profile"},
 }
 
 // covers tells whether a canonical value asks for the missing feature.

@@ -27,7 +27,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -47,14 +46,6 @@ import (
 	"staex/internal/overlay/pool"
 )
 
-// collectAt lets the heap grow by this share before it is collected: an idle node has little
-// garbage, and a device has little memory. The value is that of GOGC.
-const collectAt = 50
-
-// labelBits makes room for 65,536 rows, which take memory only when they are used: enough for a
-// relay with some ten thousand sessions through it.
-const labelBits = 16
-
 // Options is what a daemon is told on its command line.
 type Options struct {
 	Dir    string           // CONFIG-DIR
@@ -64,17 +55,18 @@ type Options struct {
 
 // daemon is one run.
 type daemon struct {
-	opts  Options
-	log   *logbook
-	files *files
-	host  host
-	store *disk.Store
-	node  *node.Node
-	loop  *loop
-	crew  crew
-	doors doors
-	born  time.Duration // on the Up clock
-	undo  []func() error
+	opts    Options
+	log     *logbook
+	files   *files
+	host    host
+	store   *disk.Store
+	node    *node.Node
+	loop    *loop
+	crew    crew
+	doors   doors
+	born    time.Duration // on the Up clock
+	profile profile
+	undo    []func() error
 
 	parents *ancestry
 	watch   *watch.Dirs
@@ -97,12 +89,11 @@ type files struct {
 // Run starts the daemon, serves until the context ends or something fails, and puts the machine
 // back as it was. The error is a *Failure when the daemon could not start.
 func Run(ctx context.Context, o Options) (err error) {
-	debug.SetGCPercent(collectAt)
 	d := &daemon{opts: o, log: newLogbook(o.Log)}
 	defer func() { err = errors.Join(err, d.unwind()) }()
 	d.born = reading().Up
 	for _, step := range []func() error{
-		d.readFiles, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
+		d.readFiles, d.choose, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
 		d.openDevice, d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
 		d.become,
 	} {
@@ -160,7 +151,8 @@ func (d *daemon) makeNode() error {
 	if err != nil {
 		return d.damaged(err)
 	}
-	cfg, records := d.nodeConfig(kept, secret), newRecordLog(d.files.cfg.Process.DataDir)
+	cfg, records := d.nodeConfig(kept, secret), newRecordLog(
+		d.files.cfg.Process.DataDir, d.profile.records)
 	d.later(records.close)
 	cfg.Log = records
 	d.node, err = node.New(cfg, d.files.who, rand.Reader)
@@ -198,7 +190,7 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		Static:        cfg.Node.Static,
 		LookupHops:    cfg.Resolver.LookupHops,
 		LookupTimeout: cfg.Resolver.LookupTimeout,
-		LabelBits:     labelBits,
+		LabelBits:     d.profile.labelBits,
 		PostQuantum:   postQuantum(cfg.Link.PostQuantum),
 		AES:           hasAES(),
 		Stored:        kept,

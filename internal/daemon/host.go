@@ -84,7 +84,9 @@ func (d *daemon) openSockets() error {
 	var missing error
 	for _, a := range addrs {
 		at := netip.AddrPortFrom(a, listen.Port())
-		c, err := udp.Listen(at, udp.Options{Unreachable: d.refused})
+		c, err := udp.Listen(at, udp.Options{
+			Unreachable: d.refused, BufferBytes: d.profile.socketBytes,
+		})
 		switch {
 		case err == nil && a.Unmap().Is4():
 			d.host.sockets.v4 = c

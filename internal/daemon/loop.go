@@ -49,8 +49,8 @@ type call struct {
 func newLoop(d *daemon) *loop {
 	return &loop{
 		d: d, node: d.node, keep: newKeeper(d.store), armed: unarmed,
-		frames:  make(queue, maxParcels),
-		packets: make(chan []byte, maxPackets),
+		frames:  make(queue, d.profile.parcels),
+		packets: make(chan []byte, d.profile.packets),
 		calls:   make(chan call),
 		ended:   make(chan struct{}),
 		probes:  map[uint64]chan<- node.Event{},

@@ -11,14 +11,6 @@ import (
 	"staex/internal/wire"
 )
 
-const (
-	// maxParcels is how many messages of the fast path wait for the node: several full batches.
-	// What is lost when it is full is repeated by its sender.
-	maxParcels = 512
-	// maxPackets is how many packets of the host wait for the node. A packet may have 64 KiB.
-	maxPackets = 32
-)
-
 // A parcel is what the fast path leaves to the node: a datagram, or facts.
 type parcel struct {
 	link  plane.LinkID

@@ -11,10 +11,6 @@ import (
 )
 
 const (
-	// recordsInMemory is how many signed records stay in memory, about half a kilobyte each. What
-	// a device has below it fits, so that its flash is left alone; a large relay's does not.
-	recordsInMemory = 1000
-
 	// recordsDir holds the others, inside the data directory.
 	recordsDir = "records"
 
@@ -30,9 +26,9 @@ type recordLog struct {
 	disk   *disk.RecordLog // nil until memory is full
 }
 
-func newRecordLog(dataDir string) *recordLog {
+func newRecordLog(dataDir string, inMemory int) *recordLog {
 	return &recordLog{
-		dir: filepath.Join(dataDir, recordsDir), memory: state.NewMemory(recordsInMemory),
+		dir: filepath.Join(dataDir, recordsDir), memory: state.NewMemory(inMemory),
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 
 func TestRecordsBeyondMemoryGoToTheDiskAndComeBack(t *testing.T) {
 	dir := t.TempDir()
-	l := newRecordLog(dir)
-	offsets := make([]uint64, 0, recordsInMemory+10)
+	const inRAM = 100
+	l := newRecordLog(dir, inRAM)
+	offsets := make([]uint64, 0, inRAM+10)
 	keep := func(i int) {
 		at, err := l.Append(fmt.Appendf(nil, "record %d", i))
 		if err != nil {
@@ -20,21 +21,21 @@ func TestRecordsBeyondMemoryGoToTheDiskAndComeBack(t *testing.T) {
 		}
 		offsets = append(offsets, at)
 	}
-	for i := range recordsInMemory {
+	for i := range inRAM {
 		keep(i)
 	}
 	if _, err := os.Stat(filepath.Join(dir, recordsDir)); err == nil {
 		t.Error("the disk is used although memory is not full")
 	}
 	for i := range 10 {
-		keep(recordsInMemory + i)
+		keep(inRAM + i)
 	}
 	for i, at := range offsets {
 		if b, err := l.Read(at); err != nil || string(b) != fmt.Sprintf("record %d", i) {
 			t.Fatalf("entry %d: %q, %v", i, b, err)
 		}
 	}
-	for _, i := range []int{0, recordsInMemory} {
+	for _, i := range []int{0, inRAM} {
 		l.Drop(offsets[i])
 	}
 	if _, err := l.Read(offsets[0]); err == nil {

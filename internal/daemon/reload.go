@@ -102,6 +102,9 @@ var fixed = []struct {
 		return slices.Equal(a.Trust.Authorities, b.Trust.Authorities)
 	}},
 	{"data-dir", func(a, b *conf.Config) bool { return a.Process.DataDir == b.Process.DataDir }},
+	{"profile", func(a, b *conf.Config) bool {
+		return a.Process.Profile == b.Process.Profile
+	}},
 	{"user or group", func(a, b *conf.Config) bool {
 		return a.Process.User == b.Process.User && a.Process.Group == b.Process.Group
 	}},

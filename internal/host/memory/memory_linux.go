@@ -49,6 +49,15 @@ func GiveBack() error {
 	return nil
 }
 
+// Machine is the memory of the machine in bytes, 0 when it is not known.
+func Machine() uint64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0
+	}
+	return uint64(info.Totalram) * uint64(info.Unit) //nolint:unconvert // 32 bits on some
+}
+
 // pointer turns an address of a mapping into what madvise takes. The mapping is not of Go's heap
 // and does not move.
 func pointer(address uintptr) unsafe.Pointer {

@@ -11,3 +11,6 @@ func GiveBack() error {
 	debug.FreeOSMemory()
 	return nil
 }
+
+// Machine is the memory of the machine in bytes, 0 when it is not known.
+func Machine() uint64 { return 0 }
