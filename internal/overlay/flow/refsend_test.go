@@ -3,6 +3,7 @@
 package flow_test
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -208,4 +209,32 @@ func TestBothDirectionsMayWorkAtOnce(t *testing.T) {
 		k.step(1, 0, 0)
 	}
 	<-done
+}
+
+func TestReferencesOfAFullSessionFit170Kilobytes(t *testing.T) {
+	const sessions, limit = 20, 170_000
+	held := make([]flow.Refs, sessions)
+	before := inHeap()
+	var count counter
+	for i := range held {
+		for slot := range uint8(flow.MaxSlots) {
+			c := flow.Compact{Kind: flow.KindTCP, Slot: slot, Flags: flow.FlagACK}
+			f := flow.Flow{Proto: flow.ProtoTCP, Port: uint16(slot)}
+			held[i].Shorten(time.Second, f, &c, flow.Portion{Seg: 1, Room: room}, &count)
+		}
+	}
+	each := (inHeap() - before) / sessions
+	t.Logf("%d flows cost %d B", flow.MaxSlots, each)
+	if each > limit {
+		t.Errorf("%d flows cost %d B, at most %d", flow.MaxSlots, each, limit)
+	}
+	runtime.KeepAlive(held)
+}
+
+func inHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
