@@ -214,7 +214,7 @@ func setUp(stage string) error {
 		return err
 	}
 	processes := strings.Contains(stage, stageProcesses)
-	sandbox.way = "--net --mount"
+	sandbox.way = "--net --mount --root"
 	if processes {
 		sandbox.way += " --pid"
 	}
@@ -222,7 +222,7 @@ func setUp(stage string) error {
 		sandbox.way += " --user --preserve-credentials"
 	}
 	sandbox.way += " --target " + outside
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err := ownMounts(); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if sandbox.machine, err = os.Open("/proc"); err != nil {
