@@ -32,7 +32,7 @@ type Counters interface {
 // methods may be called from several goroutines.
 //
 // A reference is named by a number from 0 to 6, and known by the counter of the frame that marked
-// it, which never repeats. docs/adr/0011 argues why what is rebuilt is never wrong.
+// it, which never repeats. docs/adr/0013 argues why what is rebuilt is never wrong.
 type Refs struct {
 	mu    sync.Mutex // guards everything below
 	flows []*refFlow // by slot
