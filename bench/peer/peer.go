@@ -43,7 +43,7 @@ func All() []Peer {
 	return []Peer{
 		veth(), bound(), staex("staex", "", "defaults"),
 		staex("staex-1420", "tun-device-mtu = 1420", "TUN MTU 1420, else defaults"),
-		wireguard(), nebula(), yggdrasil(), tinc(), openvpn(),
+		wireguard(), nebula(), nebulaOffload(), yggdrasil(), tinc(), openvpn(),
 	}
 }
 
