@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"staex/bench/figure"
 	"staex/bench/report"
 	"staex/test/world"
 )
@@ -52,7 +51,7 @@ func main() {
 	flag.StringVar(&o.docs, "docs", "", "make this page from the newest results, measure nothing")
 	flag.Parse()
 	o.peers, o.tests, o.lines = list(*peers), list(*tests), list(*lines)
-	if err := start(o); err != nil {
+	if err := begin(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -63,7 +62,7 @@ func list(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func start(o options) error {
+func begin(o options) error {
 	if o.docs != "" {
 		return report.Page(o.docs, o.out)
 	}
@@ -91,11 +90,4 @@ func start(o options) error {
 		fmt.Println("\nresults:", name)
 	}
 	return errors.Join(failed, err)
-}
-
-// miss notes that something could not be had.
-func (b *bench) miss(wanted string, reason error) {
-	b.report.Missing = append(b.report.Missing,
-		figure.Missing{Wanted: wanted, Reason: strings.TrimSpace(reason.Error())})
-	fmt.Printf("not measured: %v\n", reason)
 }

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"staex/bench/figure"
+	"staex/bench/link"
 	"staex/bench/meter"
 	"staex/bench/peer"
 	"staex/test/world"
@@ -27,6 +29,10 @@ func lines() []peer.Line {
 		{Name: "relay", About: "one node in between", Relays: 1},
 		{Name: "relays", About: "four nodes in between", Relays: 4},
 		{Name: "plain", About: "two nodes, a cable without segmentation offload", Plain: true},
+		{
+			Name: "lossy", About: "two nodes, 25 ms and 0.5 % loss each way: 50 ms, 1 %",
+			Lossy: true, Way: link.Way{Delay: 25 * time.Millisecond, Loss: 0.005, Seed: 1},
+		},
 	}
 }
 
@@ -43,7 +49,12 @@ type bench struct {
 	options
 	report  figure.Report
 	foreign *meter.Foreign
-	// sites are the peers that stand on the present line.
+}
+
+// stand is a line with the peers that run on it and the tests that they face.
+type stand struct {
+	line  peer.Line
+	tests []test
 	sites []*peer.Site
 }
 
@@ -100,23 +111,32 @@ func wanted(choices []string, name string) bool {
 	return len(choices) == 0 || slices.Contains(choices, name)
 }
 
+// run starts everything, so that all have settled when the first is measured, and measures line
+// by line. Nobody who waits for his turn uses the machine.
 func (b *bench) run(ctx context.Context) error {
-	for _, line := range lines() {
-		if !wanted(b.lines, line.Name) {
-			continue
+	var stands []*stand
+	defer func() {
+		for _, st := range stands {
+			b.down(st)
 		}
-		todo := slices.DeleteFunc(testsOf(line), func(t test) bool {
+	}()
+	for _, line := range lines() {
+		st := &stand{line: line, tests: slices.DeleteFunc(testsOf(line), func(t test) bool {
 			return !wanted(b.tests, t.name)
-		})
-		if len(todo) == 0 {
+		})}
+		if !wanted(b.lines, line.Name) || len(st.tests) == 0 {
 			continue
 		}
 		fmt.Printf("%s: %s\n", line.Name, line.About)
-		b.up(ctx, line)
-		for _, t := range todo {
-			b.turns(ctx, line, t)
+		b.up(ctx, st)
+		stands = append(stands, st)
+	}
+	for _, st := range stands {
+		b.ready(ctx, st)
+		for _, t := range st.tests {
+			b.turns(ctx, st, t)
 		}
-		b.down()
+		b.down(st)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -125,37 +145,71 @@ func (b *bench) run(ctx context.Context) error {
 }
 
 // up starts every peer on a line.
-func (b *bench) up(ctx context.Context, line peer.Line) {
+func (b *bench) up(ctx context.Context, st *stand) {
 	for _, p := range peer.All() {
 		if !wanted(b.peers, p.Name) || ctx.Err() != nil {
 			continue
 		}
-		s, err := peer.Up(ctx, p, line)
+		s, err := peer.Up(p, st.line)
+		if errors.Is(err, peer.ErrNotMade) {
+			continue // what it is says so
+		}
 		if err != nil {
-			b.miss(p.Name+", "+line.Name, err)
+			b.miss(p.Name, st.line, err)
 			continue
 		}
 		b.report.Peers[p.Name] = p.About
-		b.sites = append(b.sites, s)
+		st.sites = append(st.sites, s)
 	}
 }
 
-func (b *bench) down() {
-	for _, s := range b.sites {
+// ready waits for the answers of every peer of a line and goes on without who does not give any.
+func (b *bench) ready(ctx context.Context, st *stand) {
+	st.sites = slices.DeleteFunc(st.sites, func(s *peer.Site) bool {
+		err := s.Ready(ctx)
+		if err != nil {
+			b.miss(s.Peer.Name, st.line, err)
+			s.Down()
+		}
+		return err != nil
+	})
+}
+
+// miss notes that a peer could not be had on a line, once for all lines if the reason is the same.
+func (b *bench) miss(name string, line peer.Line, why error) {
+	reason := strings.TrimSpace(why.Error())
+	fmt.Printf("not measured: %s, %s: %s\n", name, line.Name, reason)
+	for i, m := range b.report.Missing {
+		if strings.HasPrefix(m.Wanted, name+", ") && m.Reason == reason {
+			b.report.Missing[i].Wanted += " " + line.Name
+			return
+		}
+	}
+	b.report.Missing = append(b.report.Missing,
+		figure.Missing{Wanted: name + ", " + line.Name, Reason: reason})
+}
+
+func (b *bench) down(st *stand) {
+	for _, s := range st.sites {
 		s.Down()
 	}
-	b.sites = nil
+	st.sites = nil
 }
 
 // turns lets the peers take turns at a test, every second round backwards: what slowly changes on
 // the machine then favours nobody.
-func (b *bench) turns(ctx context.Context, line peer.Line, t test) {
+func (b *bench) turns(ctx context.Context, st *stand, t test) {
+	if t.together != nil {
+		b.report.Runs = append(b.report.Runs, t.together(ctx, b, st)...)
+		return
+	}
 	rounds := b.rounds
 	if t.rounds > 0 {
 		rounds = min(rounds, t.rounds)
 	}
+	failed := map[*peer.Site]bool{}
 	for round := range rounds {
-		sites := slices.Clone(b.sites)
+		sites := slices.Clone(st.sites)
 		if round%2 == 1 {
 			slices.Reverse(sites)
 		}
@@ -163,15 +217,18 @@ func (b *bench) turns(ctx context.Context, line peer.Line, t test) {
 			if ctx.Err() != nil {
 				return
 			}
-			b.measure(ctx, s, figure.Run{
-				Round: round, Line: line.Name, Peer: s.Peer.Name, Test: t.name,
+			if failed[s] {
+				continue // it would again, and take its time
+			}
+			failed[s] = !b.measure(ctx, s, figure.Run{
+				Round: round, Line: st.line.Name, Peer: s.Peer.Name, Test: t.name,
 			}, t)
 		}
 	}
 }
 
-// measure makes one run.
-func (b *bench) measure(ctx context.Context, s *peer.Site, r figure.Run, t test) {
+// measure makes one run and says whether it succeeded.
+func (b *bench) measure(ctx context.Context, s *peer.Site, r figure.Run, t test) bool {
 	b.waitForQuiet()
 	values, err := t.run(ctx, b, s)
 	foreign, failed := b.foreign.Since()
@@ -185,6 +242,7 @@ func (b *bench) measure(ctx context.Context, s *peer.Site, r figure.Run, t test)
 	b.report.Runs = append(b.report.Runs, r)
 	fmt.Printf("%-7s %d %-8s %-13s foreign %.2f  %s%s\n", r.Line, r.Round, r.Test, r.Peer,
 		r.Foreign, figure.Show(r.Values), r.Error)
+	return err == nil
 }
 
 // waitForQuiet waits until others use little of the machine, as long as there is patience left.

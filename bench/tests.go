@@ -21,13 +21,18 @@ type test struct {
 	name   string
 	rounds int // at most so many; 0 means as many as the person wants
 	run    func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error)
+	// together measures all peers of a line at once, in place of run.
+	together func(ctx context.Context, b *bench, st *stand) []figure.Run
 }
 
 // testsOf are the tests of a line.
 func testsOf(line peer.Line) []test {
 	all := []test{
+		{name: "size", rounds: 1, run: size},
+		{name: "idle", together: idle},
 		{name: "memory", rounds: 1, run: memoryIdle},
 		{name: "wire", rounds: 1, run: wire},
+		{name: "start", run: start},
 		{name: "rtt", run: roundTrip},
 		{name: "tcp1", run: streams(1)},
 		{name: "tcp4", run: streams(4)},
@@ -37,8 +42,10 @@ func testsOf(line peer.Line) []test {
 		{name: "peak", rounds: 1, run: memoryPeak},
 	}
 	only := map[string][]string{
+		"relay":  {"memory", "wire", "start", "rtt", "tcp1", "tcp4", "udp64", "paced64", "peak"},
 		"relays": {"rtt", "tcp1", "paced64"},
 		"plain":  {"tcp1", "tcp4"},
+		"lossy":  {"rtt", "tcp1", "tcp4"},
 	}[line.Name]
 	return slices.DeleteFunc(all, func(t test) bool {
 		return only != nil && !slices.Contains(only, t.name)
@@ -198,7 +205,7 @@ func roundTrip(ctx context.Context, b *bench, s *peer.Site) (map[string]float64,
 		return nil, err
 	}
 	defer e.Close()
-	took, err := e.Ask(int(b.seconds/questionGap), questionGap, time.Second)
+	took, err := e.Ask(int(b.seconds/questionGap), questionGap, 2*b.seconds)
 	if err != nil {
 		return nil, err
 	}

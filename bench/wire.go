@@ -37,7 +37,7 @@ func wire(ctx context.Context, _ *bench, s *peer.Site) (map[string]float64, erro
 		return nil, err
 	}
 	defer e.Close()
-	if took, err := e.Ask(warmQuestions, time.Millisecond, time.Second); err != nil ||
+	if took, err := e.Ask(warmQuestions, time.Millisecond, 10*time.Second); err != nil ||
 		len(took) == 0 {
 		return nil, errors.Join(err, errors.New("no answer came"))
 	}

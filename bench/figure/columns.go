@@ -28,11 +28,14 @@ const (
 	Size     = "size"
 )
 
+// Significant in place of a number of digits means three of them, wherever the point is.
+const Significant = -1
+
 // Column is one value of a test in the report.
 type Column struct {
 	Value  string
 	Title  string // with the unit
-	Digits int
+	Digits int    // behind the point, or Significant
 	// Account: the value comes from the kernel's account of processor time, to which a busy
 	// machine adds little; every run counts, not only the quiet ones.
 	Account bool
@@ -89,7 +92,7 @@ func Tables() []Table {
 
 func bulk() []Column {
 	return []Column{
-		{Value: Gbps, Title: "Gbit/s", Digits: 2, Ratio: true},
+		{Value: Gbps, Title: "Gbit/s", Digits: Significant, Ratio: true},
 		{Value: Ends, Title: "both ends, s/GB", Digits: 2, Account: true, Ratio: true},
 		{Value: Relays, Title: "relays, s/GB", Digits: 2, Account: true, Ratio: true},
 	}

@@ -19,6 +19,9 @@ import (
 // silent is the first byte of a datagram that gets no answer.
 const silent = 's'
 
+// lateTime is when an answer counts as lost.
+const lateTime = time.Second
+
 // Echo is a UDP service that answers every datagram with the same bytes, and a client of it.
 type Echo struct {
 	client, server *net.UDPConn
@@ -55,9 +58,9 @@ func (e *Echo) answer() {
 	}
 }
 
-// Ask asks so many times, a gap apart, and returns how long each answer took. A question without
-// an answer within the limit is left out. It blocks in the kernel, as ping does: the way through
-// the runtime's poller is not what is measured.
+// Ask asks so many times, a gap apart, or as often as fits into the limit, and returns how long
+// each answer took. A question without an answer within a second is left out. It blocks in the
+// kernel, as ping does: the way through the runtime's poller is not what is measured.
 func (e *Echo) Ask(times int, gap, limit time.Duration) ([]time.Duration, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -71,13 +74,17 @@ func (e *Echo) Ask(times int, gap, limit time.Duration) ([]time.Duration, error)
 		return nil, err
 	}
 	defer func() { _ = unix.SetNonblock(fd, true) }() // as the runtime has it
-	wait := unix.NsecToTimeval(limit.Nanoseconds())
+	wait := unix.NsecToTimeval(lateTime.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return nil, err
 	}
 	var took []time.Duration
 	question, answer := make([]byte, 16), make([]byte, 64)
+	end := time.Now().Add(limit)
 	for i := range times {
+		if i > 0 && time.Now().After(end) {
+			break
+		}
 		question[1], question[2] = byte(i>>8), byte(i)
 		begin := time.Now()
 		if _, err := unix.Write(fd, question); err != nil {

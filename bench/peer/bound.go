@@ -14,7 +14,8 @@ import (
 func bound() Peer {
 	return Peer{
 		Name: "bound", program: "bench/bound",
-		About: "no network: super-packets, AES-256-GCM and UDP offload, with one fixed key and no protocol",
+		About: "no network: super-packets, AES-256-GCM and UDP offload, with one fixed key and " +
+			"no protocol",
 		start: func(c *chain) {
 			const port = 7000
 			for i := range c.hosts {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"staex/bench/link"
 	"staex/test/world"
 )
 
@@ -24,7 +25,8 @@ type chain struct {
 	hosts  []*world.Host
 	procs  []Proc
 	target netip.Addr
-	again  func() Proc
+	again  func() (p Proc, release func())
+	ending []func()
 }
 
 // leftOf and rightOf are the addresses at the ends of the cable after host i.
@@ -36,20 +38,71 @@ func inner(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 99, 0, byte(i 
 
 func (c *chain) last() *world.Host { return c.hosts[len(c.hosts)-1] }
 
+// The features that ethtool takes from an interface.
+var (
+	// noSegmentation: the kernel cuts, as in front of an ordinary network card.
+	noSegmentation = []string{"tso", "off", "tx-udp-segmentation", "off", "gro", "on"}
+	// noOffload: frames are what they would be on a real cable, checksums and all.
+	noOffload = []string{
+		"tx", "off", "tso", "off", "gso", "off", "tx-udp-segmentation", "off",
+		"gro", "off",
+	}
+)
+
 // cable lays the cable between host i and the next.
 func (c *chain) cable(i int) {
 	a, b := c.hosts[i], c.hosts[i+1]
-	a.Cable(right, leftOf(i).String()+"/24", b, left, rightOf(i).String()+"/24")
-	if c.line.Plain || c.line.Lossy {
-		a.Run("ethtool", "-K", right, "tso", "off", "tx-udp-segmentation", "off", "gro", "on")
-		b.Run("ethtool", "-K", left, "tso", "off", "tx-udp-segmentation", "off", "gro", "on")
+	near, far := leftOf(i).String()+"/24", rightOf(i).String()+"/24"
+	features := []string(nil)
+	switch {
+	case c.line.Lossy:
+		features = noOffload
+		mid := c.w.Host(fmt.Sprintf("line%d", i))
+		a.Cable(right, near, mid, left, "")
+		b.Cable(left, far, mid, right, "")
+		end, err := link.Join(mid, left, right, c.line.Way)
+		if err != nil {
+			panic(failure(err.Error()))
+		}
+		c.ending = append(c.ending, end)
+	case c.line.Plain:
+		features = noSegmentation
+		a.Cable(right, near, b, left, far)
+	default:
+		a.Cable(right, near, b, left, far)
+	}
+	if features != nil {
+		a.Run(append([]string{"ethtool", "-K", right}, features...)...)
+		b.Run(append([]string{"ethtool", "-K", left}, features...)...)
 	}
 }
 
-// run starts a program on host i. The first start on host 0 is what Again repeats.
+// gate is how a program starts in the very moment in which a pipe is written to, with its host's
+// namespaces around it already.
+const gate, gatePipe = `read -r go <"$1"; shift; exec "$@"`, "/run/gate"
+
+// repeat makes what Again of a Site is: it starts a program on the first host that waits for its
+// release. after is what has to be done for it once it runs; it may be nil.
+func (c *chain) repeat(after func(p *world.Process), args ...string) func() (Proc, func()) {
+	h := c.hosts[0]
+	return func() (Proc, func()) {
+		h.Run("sh", "-c", "rm -f "+gatePipe+"; mkfifo "+gatePipe)
+		p := h.Start(append([]string{"sh", "-c", gate, "sh", gatePipe}, args...)...)
+		return Proc{First: true, Process: p}, func() {
+			h.WriteFile(gatePipe, "go\n")
+			if after != nil {
+				after(p)
+			}
+		}
+	}
+}
+
+// run starts a program on host i.
 func (c *chain) run(i int, args ...string) *world.Process {
 	p := c.hosts[i].Start(args...)
-	c.procs = append(c.procs, Proc{Relay: i != 0 && i != len(c.hosts)-1, Process: p})
+	c.procs = append(c.procs, Proc{
+		Relay: i != 0 && i != len(c.hosts)-1, First: i == 0, Process: p,
+	})
 	return p
 }
 
@@ -62,9 +115,8 @@ func (c *chain) forward() {
 
 // device gives a device of host i its inner address.
 func (c *chain) device(i int, name string, mtu int) {
-	h := c.hosts[i]
-	h.Run("ip", "addr", "add", inner(i).String()+"/24", "dev", name)
-	h.Run("ip", "link", "set", name, "mtu", fmt.Sprint(mtu), "up")
+	c.hosts[i].Run("sh", "-c", fmt.Sprintf("ip addr add %s/24 dev %s; ip link set %s mtu %d up",
+		inner(i), name, name, mtu))
 }
 
 // veth is no network at all: the kernel forwards.

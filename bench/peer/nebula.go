@@ -95,5 +95,5 @@ func startNebula(c *chain, listen, tun string) {
 		}
 	}
 	c.target = inner(n - 1)
-	c.again = func() Proc { return Proc{Process: c.hosts[0].Start(args...)} }
+	c.again = c.repeat(nil, args...)
 }

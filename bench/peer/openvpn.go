@@ -41,7 +41,8 @@ func startOpenVPN(c *chain) {
 		h.Run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1",
 			"-nodes", "-days", "30", "-config", "/dev/null", "-subj", "/CN="+h.Name,
 			"-keyout", "/etc/ovpn/k.pem", "-out", "/etc/ovpn/c.pem")
-		out := h.Run("openssl", "x509", "-in", "/etc/ovpn/c.pem", "-noout", "-fingerprint", "-sha256")
+		out := h.Run("openssl", "x509", "-in", "/etc/ovpn/c.pem", "-noout", "-fingerprint",
+			"-sha256")
 		_, text, _ := strings.Cut(out, "=")
 		prints[i] = strings.TrimSpace(text)
 	}
@@ -56,5 +57,5 @@ func startOpenVPN(c *chain) {
 		c.run(i, args...)
 	}
 	c.target = inner(1)
-	c.again = func() Proc { return Proc{Process: c.hosts[0].Start(args...)} }
+	c.again = c.repeat(nil, args...)
 }

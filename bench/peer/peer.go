@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"staex/bench/link"
 	"staex/bench/load"
 	"staex/test/world"
 )
@@ -49,7 +51,8 @@ func All() []Peer {
 
 // Proc is a program of a peer.
 type Proc struct {
-	Relay bool
+	Relay bool // it runs between the two ends
+	First bool // it runs at the first host
 	*world.Process
 }
 
@@ -59,8 +62,9 @@ type Site struct {
 	Path  load.Path
 	Hosts []*world.Host
 	Procs []Proc
-	// Again starts the first host's program, which was ended before; nil where none runs.
-	Again func() Proc
+	// Again prepares to start the first host's program, which was ended before, and release does
+	// it; nil where there is none.
+	Again func() (p Proc, release func())
 
 	t *troubles
 }
@@ -72,21 +76,21 @@ type Line struct {
 	Relays int
 	// Plain takes segmentation offload away from the cables.
 	Plain bool
-	// Lossy lays a link with delay and loss between the hosts.
+	// Lossy lays a link with delay and loss, as Way says, between the hosts.
 	Lossy bool
+	Way   link.Way
 }
 
 // ErrNotMade means that a peer cannot do what a line asks.
 var ErrNotMade = errors.New("is not made for this")
 
 // answerTime is how long a network may take until it carries the first answer.
-const answerTime = 60 * time.Second
+const answerTime = 2 * time.Minute
 
-// Up lays the cables of a line and starts a peer on it. When it returns the network carries
-// answers from the first host to the last.
-func Up(ctx context.Context, p Peer, line Line) (s *Site, err error) {
+// Up lays the cables of a line and starts a peer on it.
+func Up(p Peer, line Line) (s *Site, err error) {
 	if line.Relays > p.relaysMax {
-		return nil, fmt.Errorf("%s on %s: %w", p.Name, line.Name, ErrNotMade)
+		return nil, ErrNotMade
 	}
 	t := &troubles{}
 	defer func() {
@@ -96,14 +100,26 @@ func Up(ctx context.Context, p Peer, line Line) (s *Site, err error) {
 		t.cleanUp()
 	}()
 	err = t.try(func() { s = up(t, p, line) })
-	if err != nil {
-		return nil, fmt.Errorf("%s on %s: %w", p.Name, line.Name, err)
-	}
+	return s, err
+}
+
+// Ready returns when the network carries answers from the first host to the last.
+func (s *Site) Ready(ctx context.Context) error {
 	if !s.answers(ctx) {
-		return nil, fmt.Errorf("%s on %s: no answer within %v\n%s", p.Name, line.Name,
-			answerTime, s.logs())
+		return fmt.Errorf("no answer within %v\n%s", answerTime, s.logs())
 	}
-	return s, nil
+	return nil
+}
+
+// Program is the file that the peer runs, "" where it runs none.
+func (p Peer) Program() string {
+	if p.program == "" {
+		return ""
+	}
+	if name, err := exec.LookPath(p.program); err == nil {
+		return name
+	}
+	return world.Program(p.program)
 }
 
 func up(t *troubles, p Peer, line Line) *Site {
@@ -114,6 +130,9 @@ func up(t *troubles, p Peer, line Line) *Site {
 	}
 	for i := range c.hosts[1:] {
 		c.cable(i)
+	}
+	for _, end := range c.ending {
+		t.Cleanup(end)
 	}
 	p.start(c)
 	return &Site{

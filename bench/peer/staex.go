@@ -71,5 +71,5 @@ func startStaex(c *chain, conf string) {
 		})
 	}
 	c.target = target
-	c.again = func() Proc { return Proc{Process: c.hosts[0].Start("mccd", "/etc/mcc")} }
+	c.again = c.repeat(nil, "mccd", "/etc/mcc")
 }

@@ -59,5 +59,5 @@ func startTinc(c *chain) {
 		c.await(i, "tinc0")
 	}
 	c.target = inner(n - 1)
-	c.again = func() Proc { return Proc{Process: c.hosts[0].Start(args...)} }
+	c.again = c.repeat(nil, args...)
 }

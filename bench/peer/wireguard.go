@@ -7,8 +7,8 @@ package peer
 import (
 	"crypto/ecdh"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -31,56 +31,74 @@ func wireguard() Peer {
 func startWireguard(c *chain) {
 	c.forward()
 	n := len(c.hosts)
-	secret, public := make([]string, n), make([]string, n)
-	for i := range c.hosts {
+	keys := make([]*ecdh.PrivateKey, n)
+	for i := range keys {
 		key, err := ecdh.X25519().GenerateKey(rand.Reader)
 		if err != nil {
 			panic(err) // the reader of crypto/rand does not fail
 		}
-		secret[i] = base64.StdEncoding.EncodeToString(key.Bytes())
-		public[i] = base64.StdEncoding.EncodeToString(key.PublicKey().Bytes())
+		keys[i] = key
 	}
-	for i, h := range c.hosts {
-		var conf strings.Builder
-		fmt.Fprintf(&conf, "[Interface]\nPrivateKey=%s\nListenPort=51820\n", secret[i])
-		neighbour := func(at int, endpoint, from, to int) {
-			var far []string
-			for k := from; k < to; k++ {
-				far = append(far, inner(k).String()+"/32")
-			}
-			fmt.Fprintf(&conf, "[Peer]\nPublicKey=%s\nAllowedIPs=%s\n", public[at],
-				strings.Join(far, ","))
-			if endpoint == 1 {
-				fmt.Fprintf(&conf, "Endpoint=%s:51820\n", rightOf(i))
-			}
-			if i == 0 {
-				conf.WriteString("PersistentKeepalive=25\n")
-			}
-		}
-		if i > 0 {
-			neighbour(i-1, 0, 0, i)
-		}
-		if i < n-1 {
-			neighbour(i+1, 1, i+1, n)
-		}
-		h.WriteFile("/etc/wg0.conf", conf.String())
-	}
+	const program, device = "bench/wireguard", "wg0"
 	for i := n - 1; i >= 0; i-- {
-		c.configure(i, c.run(i, world.Program("bench/wireguard"), "-f", "wg0"))
+		p := c.run(i, world.Program(program), "-f", device)
+		c.configure(i, p, wireguardConf(i, keys))
 	}
 	c.target = inner(n - 1)
-	c.again = func() Proc {
-		p := c.hosts[0].Start(world.Program("bench/wireguard"), "-f", "wg0")
-		c.configure(0, p)
-		return Proc{Process: p}
-	}
+	c.again = c.repeat(func(p *world.Process) { c.configure(0, p, wireguardConf(0, keys)) },
+		world.Program(program), "-f", device)
 }
 
-// configure gives a wireguard-go that has just been started its keys and its address.
-func (c *chain) configure(i int, p *world.Process) {
-	c.w.Until(p.Name+" makes its socket", startTime, func() bool {
-		return c.hosts[i].Try("test", "-S", "/run/wireguard/wg0.sock").OK()
-	})
-	c.hosts[i].Run("wg", "setconf", "wg0", "/etc/wg0.conf")
+// wireguardConf is what node i is told over its socket. Its neighbours are its peers, and what
+// lies behind a neighbour is the neighbour's.
+func wireguardConf(i int, keys []*ecdh.PrivateKey) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "set=1\nprivate_key=%x\nlisten_port=51820\n", keys[i].Bytes())
+	neighbour := func(at, from, to int) {
+		fmt.Fprintf(&b, "public_key=%x\n", keys[at].PublicKey().Bytes())
+		for k := from; k < to; k++ {
+			fmt.Fprintf(&b, "allowed_ip=%s/32\n", inner(k))
+		}
+		if at > i {
+			fmt.Fprintf(&b, "endpoint=%s:51820\n", rightOf(i))
+		}
+		if i == 0 {
+			b.WriteString("persistent_keepalive_interval=25\n")
+		}
+	}
+	if i > 0 {
+		neighbour(i-1, 0, i)
+	}
+	if i < len(keys)-1 {
+		neighbour(i+1, i+1, len(keys))
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// configure gives a wireguard-go that has just been started its keys and its address. It does so
+// without a program of its own, because its time counts.
+func (c *chain) configure(i int, p *world.Process, conf string) {
+	socket := c.hosts[i].Path("/run/wireguard/wg0.sock")
+	var conn net.Conn
+	for end := time.Now().Add(startTime); ; time.Sleep(time.Millisecond) {
+		var err error
+		if conn, err = net.Dial("unix", socket); err == nil {
+			break
+		}
+		if !p.Running() || time.Now().After(end) {
+			panic(failure(fmt.Sprintf("%s: %v\n%s", p.Name, err, p.Tail())))
+		}
+	}
+	defer conn.Close()
+	answer := make([]byte, 256)
+	_, err := conn.Write([]byte(conf))
+	k := 0
+	if err == nil {
+		k, err = conn.Read(answer)
+	}
+	if err != nil || !strings.HasPrefix(string(answer[:k]), "errno=0") {
+		panic(failure(fmt.Sprintf("%s: configure: %v %q", p.Name, err, answer[:k])))
+	}
 	c.device(i, "wg0", 1420)
 }

@@ -23,16 +23,19 @@ func yggdrasil() Peer {
 
 func startYggdrasil(c *chain) {
 	n := len(c.hosts)
-	const listen = "tls://0.0.0.0:9001"
-	program := world.Program("bench/yggdrasil")
+	hub := n / 2
+	const device, listen = "ygg0", "tls://0.0.0.0:9001"
 	args := func(i int) []string {
-		a := []string{program, "ygg0", listen}
-		if i < n-1 {
+		a := []string{world.Program("bench/yggdrasil"), device, listen}
+		switch {
+		case i < hub:
 			a = append(a, "tls://"+rightOf(i).String()+":9001")
+		case i > hub:
+			a = append(a, "tls://"+leftOf(i-1).String()+":9001")
 		}
 		return a
 	}
-	for i := n - 1; i >= 0; i-- {
+	start := func(i int) {
 		p := c.run(i, args(i)...)
 		c.w.Until(p.Name+" says its address", startTime, func() bool {
 			_, ok := yggdrasilAddress(p)
@@ -42,7 +45,13 @@ func startYggdrasil(c *chain) {
 			c.target, _ = yggdrasilAddress(p)
 		}
 	}
-	c.again = func() Proc { return Proc{Process: c.hosts[0].Start(args(0)...)} }
+	for i := hub; i >= 0; i-- {
+		start(i)
+	}
+	for i := hub + 1; i < n; i++ {
+		start(i)
+	}
+	c.again = c.repeat(nil, args(0)...)
 }
 
 func yggdrasilAddress(p *world.Process) (netip.Addr, bool) {

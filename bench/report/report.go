@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,7 +125,12 @@ func row(r *figure.Report, k figure.Key, columns []figure.Column) []string {
 
 // cell writes a median and, if there is more than one value, its spread.
 func cell(s figure.Spread, digits int) string {
-	number := func(v float64) string { return fmt.Sprintf("%.*f", digits, v) }
+	number := func(v float64) string {
+		if digits == figure.Significant {
+			return fmt.Sprintf("%.*f", max(0, 2-int(math.Floor(math.Log10(max(v, 1e-9))))), v)
+		}
+		return fmt.Sprintf("%.*f", digits, v)
+	}
 	switch {
 	case s.Count == 0:
 		return "–"

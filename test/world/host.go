@@ -116,6 +116,10 @@ func (h *Host) path(name string) string {
 	return ""
 }
 
+// Path is where this program, inside the sandbox, finds a file of the host below /etc, /run, /tmp
+// or /var/lib.
+func (h *Host) Path(name string) string { return h.path(name) }
+
 // WriteFile writes a file of the host (mode 0600, folders as needed). The path must be below
 // /etc, /run, /tmp or /var/lib.
 func (h *Host) WriteFile(name, text string) {
