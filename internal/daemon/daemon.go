@@ -13,6 +13,7 @@
 //	keeper    what others change of the device -> back as it was                  device_keeper.go
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
 //	ways      a cable, a route or an address that comes or goes -> node           ways.go
+//	reminders new sessions                     -> programs that only read         reminders.go
 //	parents   host names of parents            -> node                            parents.go
 //	watch     the tunnels directory            -> node                            watch.go
 //	control   the control socket               -> node                            control.go
@@ -68,11 +69,12 @@ type daemon struct {
 	profile profile
 	undo    []func() error
 
-	parents *ancestry
-	watch   *watch.Dirs
-	reading sync.Mutex      // held while the tunnels directory is read and applied
-	workers []*plane.Worker // for their counters; complete before anybody may ask
-	traffic traffic
+	parents   *ancestry
+	reminders *reminders
+	watch     *watch.Dirs
+	reading   sync.Mutex      // held while the tunnels directory is read and applied
+	workers   []*plane.Worker // for their counters; complete before anybody may ask
+	traffic   traffic
 }
 
 // files is what the daemon was told by its configuration directory.
@@ -89,7 +91,7 @@ type files struct {
 // Run starts the daemon, serves until the context ends or something fails, and puts the machine
 // back as it was. The error is a *Failure when the daemon could not start.
 func Run(ctx context.Context, o Options) (err error) {
-	d := &daemon{opts: o, log: newLogbook(o.Log)}
+	d := &daemon{opts: o, log: newLogbook(o.Log), reminders: newReminders()}
 	defer func() { err = errors.Join(err, d.unwind()) }()
 	d.born = reading().Up
 	for _, step := range []func() error{
@@ -229,6 +231,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })
 	d.crew.start("clocks", func() error { return d.watchClocks(ctx) })
 	d.crew.start("ways", func() error { return d.watchWays(ctx) })
+	d.crew.start("reminders", func() error { return d.remindPrograms(ctx) })
 	d.crew.start("parents", func() error { return d.resolveParents(ctx) })
 	d.crew.start("watch", func() error { return d.watchTunnels(ctx) })
 	d.crew.start("reload", func() error { return d.followReloads(ctx) })

@@ -69,6 +69,7 @@ func (l *loop) report(now clock.Reading, events []node.Event) {
 	externals := false
 	for _, e := range events {
 		l.d.log.event(e)
+		l.remind(now, e)
 		switch e.Kind {
 		case node.EventProbe, node.EventLookup:
 			l.probed(e)

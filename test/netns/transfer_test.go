@@ -53,7 +53,7 @@ func (n *net) transfer(name, server, port, address string) *transfer {
 	}
 	var l stdnet.Listener
 	err := n.w.Host(server).Do(func() (err error) {
-		var lc stdnet.ListenConfig
+		lc := stdnet.ListenConfig{KeepAlive: -1}
 		l, err = lc.Listen(n.t.Context(), "tcp", ":"+port)
 		return err
 	})
@@ -69,6 +69,10 @@ func (n *net) transfer(name, server, port, address string) *transfer {
 		return err == nil
 	})
 	n.t.Cleanup(func() { conn.Close() })
+	// Many programs ask for no keep-alives, and a client that only reads says nothing by itself.
+	if tcp, ok := conn.(*stdnet.TCPConn); !ok || tcp.SetKeepAlive(false) != nil {
+		n.t.Fatal("the keep-alives of the client's kernel cannot be switched off")
+	}
 	go func() { f.read <- f.receive(conn) }()
 	f.flows("at its beginning")
 	return f
