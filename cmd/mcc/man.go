@@ -57,6 +57,7 @@ func manPages(root *cobra.Command, dir string) []file {
 			keys: conf.TunnelKeys(),
 		})),
 	}
+	pages = append(pages, page("mcc-forwarding-rules.conf.5", rulesPage()))
 	for _, c := range documented(root) {
 		pages = append(pages, page(manName(c)+".1", commandPage(c)))
 	}
@@ -139,6 +140,25 @@ func keysPage(f keysFile) string {
 		m.text("\n")
 	}
 	m.seeAlso("mcc(1)", "mccd(8)", "mcc.conf(5)", "mcc-tunnel.conf(5)")
+	return m.String()
+}
+
+func rulesPage() string {
+	m := newMan("mcc-forwarding-rules.conf", 5, "ports of a node that lead into the network")
+	m.section("SYNOPSIS")
+	m.bold(conf.Default(conf.DefaultDir).Tunnels.ForwardingRules).text("\n")
+	m.section("DESCRIPTION")
+	m.text("One rule a line; what follows # is a comment. The key forwarding-rules of " +
+		"mcc.conf(5) names another file. mcc apply-forwarding-rules puts a file on trial; mccd " +
+		"reads it at its start and when it is sent HUP.\n")
+	m.item("port from PORT1 to IP:PORT2 protocol PROTOCOL").text("Whoever reaches PORT1 of this " +
+		"machine reaches PORT2 of the address IP, which belongs to the overlay: see mcc resolve " +
+		"and mcc tunnels. An IPv6 address stands in brackets. PROTOCOL is tcp or udp. A tunnel " +
+		"has to allow it, and sees this node as the one who asks.\n")
+	m.section("EXAMPLES")
+	m.text("\tport from 8080 to 10.83.0.10:80 protocol tcp\n" +
+		"\tport from 5353 to [200::1]:53 protocol udp\n")
+	m.seeAlso("mcc-apply-forwarding-rules(1)", "mccd(8)", "mcc.conf(5)")
 	return m.String()
 }
 

@@ -226,7 +226,8 @@ var coreKeys = []key[Config]{
 	},
 	{
 		name: "forwarding-rules", def: "forwarding-rules.conf",
-		doc:   "File of port forwarding rules.",
+		doc: "File of port forwarding rules: ports of this machine that lead to addresses\n" +
+			"of the overlay.",
 		field: path(func(c *Config) *string { return &c.Tunnels.ForwardingRules }),
 	},
 	{

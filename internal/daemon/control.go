@@ -52,6 +52,10 @@ func (c *control) Handle(ctx context.Context, _ api.Peer, req api.Request) (any,
 		return decoded(ctx, req, c.revocations)
 	case api.OpRevoke:
 		return decoded(ctx, req, c.revoke)
+	case api.OpApplyRules:
+		return decoded(ctx, req, c.applyRules)
+	case api.OpSettleRules:
+		return decoded(ctx, req, c.settleRules)
 	case api.OpAcceptTunnel, api.OpRejectTunnel, api.OpDisableTunnel, api.OpEnableTunnel,
 		api.OpDeleteTunnel:
 		return decoded(ctx, req, func(ctx context.Context, a api.TunnelArgs) (any, error) {
@@ -120,7 +124,8 @@ func (c *control) rivals() (warnings []string) {
 // healthOf gathers what is wrong. It runs in the node's goroutine.
 func (c *control) healthOf(n *node.Node) api.HealthReply {
 	l := c.d.loop
-	problems := slices.Concat(n.Problems(), l.tunnels.problems, l.gateway.trouble)
+	problems := slices.Concat(n.Problems(), l.tunnels.problems, l.gateway.trouble,
+		c.d.forwarding.problems())
 	if len(l.keep.waiting) > 0 {
 		problems = append(problems, "the data directory "+c.d.files.cfg.Process.DataDir+
 			" cannot be written: is the disk full?")

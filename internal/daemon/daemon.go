@@ -20,6 +20,7 @@
 //	watchdog  the service manager's wish to hear that all is well                   watchdog.go
 //	metrics   monitors that fetch the counters                                      metrics.go
 //	dns       questions for names              -> node                            dns.go
+//	forward   a port of this machine           -> the device, by the kernel       forwarding.go
 package daemon
 
 import (
@@ -69,12 +70,13 @@ type daemon struct {
 	profile profile
 	undo    []func() error
 
-	parents   *ancestry
-	reminders *reminders
-	watch     *watch.Dirs
-	reading   sync.Mutex      // held while the tunnels directory is read and applied
-	workers   []*plane.Worker // for their counters; complete before anybody may ask
-	traffic   traffic
+	parents    *ancestry
+	forwarding forwarding
+	reminders  *reminders
+	watch      *watch.Dirs
+	reading    sync.Mutex      // held while the tunnels directory is read and applied
+	workers    []*plane.Worker // for their counters; complete before anybody may ask
+	traffic    traffic
 }
 
 // files is what the daemon was told by its configuration directory.
@@ -84,6 +86,7 @@ type files struct {
 	who     *ident.Identity
 	own     string             // path of the certificate of this node's network
 	foreign []ident.NetworkKey // of the other networks in network-certificates
+	rules   []conf.Rule        // forwarding rules
 	notes   []string           // warnings, in sentences
 	account priv.Account       // whom to become; root stays root
 }
@@ -97,7 +100,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, step := range []func() error{
 		d.readFiles, d.choose, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
 		d.openDevice, d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
-		d.become,
+		d.openRules, d.become,
 	} {
 		if err := step(); err != nil {
 			return err

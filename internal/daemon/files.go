@@ -37,6 +37,9 @@ func readFiles(dir string) (*files, error) {
 	if err := f.readIdentity(); err != nil {
 		return nil, err
 	}
+	if f.rules, err = readRules(f.cfg); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 

@@ -26,6 +26,7 @@ func (d *daemon) followReloads(ctx context.Context) error {
 		}
 		d.applyConfig(ctx, now, next)
 		now = next
+		d.reloadRules(next)
 		_, err = d.reloadTunnels(ctx)
 		d.log.problem("reading the tunnels directory", err)
 		d.log.Info("configuration reloaded")
