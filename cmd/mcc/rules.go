@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,13 @@ func (a *app) applyRules(path string, force bool) error {
 	err = a.ask(api.OpSettleRules, api.SettleRulesArgs{Trial: begun.Trial, Keep: keep}, &done)
 	if err != nil {
 		return err
+	}
+	if done.File != "" {
+		if err := disk.WriteFile(done.File, text, publicPerm); err != nil {
+			return failf(exitFailed, "the rules are in force until mccd is restarted: %s",
+				strings.TrimPrefix(err.Error(), "disk: ")).
+				withHint("write them to %s with sudo", done.File)
+		}
 	}
 	if !keep {
 		return failf(exitRefused, "the rules were taken back; %d are in force as before",

@@ -31,4 +31,6 @@ type SettleRulesArgs struct {
 // SettleRulesReply is what is in force then.
 type SettleRulesReply struct {
 	Rules int `json:"rules"`
+	// File is where the rules that are kept still have to be written, because the daemon may not.
+	File string `json:"file,omitempty"`
 }

@@ -167,8 +167,8 @@ func formatExternal(a netip.Addr) string {
 // of its own in private space, and no router forwards link-local packets (RFC 4291 section 2.5.6).
 func (c *Config) CheckExternal(a netip.Addr) error {
 	if a.IsLinkLocalUnicast() {
-		return fmt.Errorf("%v is link-local, and this system forwards no packet to such an address; "+
-			"use the device's private IPv4 or unique local IPv6 address (fd...)", a)
+		return fmt.Errorf("%v is link-local, and this system forwards no packet to such an "+
+			"address; use the device's private IPv4 or unique local IPv6 address (fd...)", a)
 	}
 	for _, r := range []netip.Prefix{c.Resolver.IPv4, c.Resolver.IPv6, StaticNetwork()} {
 		if r.Contains(a) {

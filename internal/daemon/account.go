@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"staex/internal/api"
+	"staex/internal/conf"
 	"staex/internal/host/disk"
 	"staex/internal/host/priv"
 )
@@ -78,11 +80,21 @@ func (d *daemon) become() error {
 	if err := d.handOver(); err != nil {
 		return err
 	}
-	if err := priv.Become(who, kept...); err != nil {
+	if err := priv.Become(who, d.keptRights()...); err != nil {
 		return failf(ExitPermission, "user: %s", strings.TrimPrefix(err.Error(), "priv: ")).
 			withHint("write user = root in %s to stay root", d.files.path)
 	}
 	return nil
+}
+
+// keptRights are what the daemon needs from now on. Forwarding rules for ports below 1024 may have
+// to be opened again, after a trial of others.
+func (d *daemon) keptRights() []priv.Capability {
+	low := slices.ContainsFunc(d.files.rules, func(r conf.Rule) bool { return r.Port < 1024 })
+	if low {
+		return append(slices.Clone(kept), priv.NetBindService)
+	}
+	return kept
 }
 
 // handOver changes owners. Keys and certificates of the node stay root's: they are read at the

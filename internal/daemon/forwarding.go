@@ -118,7 +118,7 @@ func sentence(err error) string {
 	case taken(err):
 		text += "; another program listens there"
 	case denied(err):
-		text += "; run as root, or choose a port above 1023"
+		text += "; choose a port above 1023, or write the rule to the file and restart mccd"
 	}
 	return text
 }
@@ -196,21 +196,23 @@ func (f *forwarding) settle(a api.SettleRulesArgs) (r api.SettleRulesReply, err 
 	}
 	t.back.Stop()
 	f.trial = nil
-	if a.Keep {
-		err = disk.WriteFile(f.path, []byte(t.text), rulesPerm)
-	}
-	if !a.Keep || err != nil {
+	if !a.Keep {
 		f.restore()
 		f.log.Info("forwarding rules taken back", "reason", "somebody said so")
-		if err != nil {
-			return r, api.Errorf(api.CodeFailed, "the rules were taken back: %s",
-				strings.TrimPrefix(err.Error(), "disk: "))
-		}
 		return api.SettleRulesReply{Rules: len(f.kept)}, nil
 	}
+	r.Rules = len(t.rules)
+	switch err = disk.WriteFile(f.path, []byte(t.text), rulesPerm); {
+	case denied(err):
+		r.File = f.path // whoever asks has root's rights, and this process has given them up
+	case err != nil:
+		f.restore()
+		return api.SettleRulesReply{}, api.Errorf(api.CodeFailed, "the rules were taken back: %s",
+			strings.TrimPrefix(err.Error(), "disk: "))
+	}
 	f.kept, f.trouble = t.rules, nil
-	f.log.Info("forwarding rules kept", "rules", len(t.rules), "file", f.path)
-	return api.SettleRulesReply{Rules: len(t.rules)}, nil
+	f.log.Info("forwarding rules kept", "rules", r.Rules, "file", f.path)
+	return r, nil
 }
 
 // close ends the rules and a trial.

@@ -122,3 +122,34 @@ func TestTheFileOfForwardingRulesMayBeElsewhere(t *testing.T) {
 		t.Errorf("exit code %d\n%s", r.Code, r.Stderr)
 	}
 }
+
+// TestForwardingRulesAreKeptThoughTheDaemonMayNotWriteThem: it has become the user mcc, and keeps
+// the right to ports below 1024 where its rules have one.
+func TestForwardingRulesAreKeptThoughTheDaemonMayNotWriteThem(t *testing.T) {
+	n, h := accounts(t)
+	const file = "/etc/mcc/forwarding-rules.conf"
+	low := "port from 81 to 10.83.0.9:80 protocol tcp\n"
+	high := "port from 8081 to 10.83.0.9:80 protocol tcp\n"
+	h.WriteFile("/tmp/low", low)
+	h.WriteFile("/tmp/high", high)
+	if r := h.Try("mcc", "apply-forwarding-rules", "-y", "/tmp/low"); r.Code != 6 ||
+		!strings.Contains(r.Stderr, "choose a port above 1023, or write the rule to the file") {
+		t.Errorf("a low port without the right: exit code %d\n%s", r.Code, r.Stderr)
+	}
+	h.MCC("apply-forwarding-rules", "-y", "/tmp/high")
+	if got := h.ReadFile(file); got != high {
+		t.Errorf("the file has %q", got)
+	}
+	h.WriteFile(file, low)
+	n.run["gateway"].Stop()
+	n.start("gateway")
+	if r := h.Try("mcc", "health"); !r.OK() {
+		t.Errorf("a low port from the start: %s", r.Stdout)
+	}
+	for _, rules := range []string{"/tmp/high", "/tmp/low"} {
+		h.MCC("apply-forwarding-rules", "-y", rules)
+	}
+	if got := h.ReadFile(file); got != low {
+		t.Errorf("the file has %q", got)
+	}
+}
