@@ -26,7 +26,7 @@ const (
 
 // outer are the frames that are datagrams, as the registry has them.
 func outer() (frames []wire.Frame) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if f.Layer == wire.LayerDatagram {
 			frames = append(frames, f)
 		}

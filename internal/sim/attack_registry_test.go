@@ -35,7 +35,7 @@ func (p *rawPeer) garbage(f wire.Frame, room int) [][]byte {
 func framesOf(t *testing.T, layer wire.Layer) []wire.Frame {
 	t.Helper()
 	var list []wire.Frame
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if f.Layer == layer {
 			list = append(list, f)
 		}
@@ -52,7 +52,7 @@ func TestEveryLayerOfTheRegistryIsAttacked(t *testing.T) {
 		wire.LayerData: true, wire.LayerSession: true, wire.LayerHandshake: true,
 		wire.LayerPath: true,
 	}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if !attacked[f.Layer] {
 			t.Errorf("%s: nobody attacks a %v", f.Name, f.Layer)
 		}

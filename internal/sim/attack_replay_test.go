@@ -40,7 +40,7 @@ func variant(b []byte) string {
 // datagramFrames are the names of all datagrams in the registry by their variant.
 func datagramFrames() map[string]string {
 	names := map[string]string{}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if f.Layer == wire.LayerDatagram {
 			names[variant(f.Sample())] = f.Name
 		}

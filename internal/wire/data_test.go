@@ -57,7 +57,7 @@ func TestTheFlagIsProtectedOnlyWhereOneHopSeesIt(t *testing.T) {
 }
 
 func TestARelayChangesNothingButTheLabel(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if f.Layer != wire.LayerDatagram {
 			continue
 		}

@@ -155,7 +155,7 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.frame+" "+tt.field, func(t *testing.T) {
-			for _, f := range wire.Frames {
+			for _, f := range wire.Frames() {
 				if f.Name != tt.frame {
 					continue
 				}

@@ -77,10 +77,13 @@ type Frame struct {
 }
 
 // Frames lists every frame and message of the protocol, in the order of the pages. Some
-// stand in it more than once to show a variant, under one page.
-var Frames = slices.Concat(
-	datagrams(), returns(), plaintexts(), controls(), revocations(), comparisons(),
-	sessions(), exchanges(), hops(), payloads())
+// stand in it more than once to show a variant, under one page. It is a function so that programs,
+// which have no use for samples, do not carry them.
+func Frames() []Frame {
+	return slices.Concat(
+		datagrams(), returns(), plaintexts(), controls(), revocations(), comparisons(),
+		sessions(), exchanges(), hops(), payloads())
+}
 
 type encoder interface{ Append(dst []byte) []byte }
 

@@ -63,7 +63,7 @@ func writeGolden(t *testing.T, f wire.Frame) {
 }
 
 func TestEverySampleEncodesToItsGoldenBytes(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if *update {
 				writeGolden(t, f)
@@ -83,7 +83,7 @@ func TestNoGoldenFileIsLeftBehind(t *testing.T) {
 	}
 	for _, file := range files {
 		known := func(f wire.Frame) bool { return goldenPath(f) == file }
-		if !slices.ContainsFunc(wire.Frames, known) {
+		if !slices.ContainsFunc(wire.Frames(), known) {
 			t.Errorf("%s belongs to no frame", file)
 		}
 	}
@@ -92,7 +92,7 @@ func TestNoGoldenFileIsLeftBehind(t *testing.T) {
 func TestNamesAreUniqueAndTypesAreNotReused(t *testing.T) {
 	names := map[string]bool{}
 	types := map[string]string{}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		if names[f.Name] {
 			t.Errorf("the name %s stands twice", f.Name)
 		}
@@ -109,7 +109,7 @@ func TestNamesAreUniqueAndTypesAreNotReused(t *testing.T) {
 }
 
 func TestDecodingAndEncodingAgainGivesTheSameBytes(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			b := f.Sample()
 			got, err := f.Recode(b)
@@ -126,7 +126,7 @@ func TestDecodingAndEncodingAgainGivesTheSameBytes(t *testing.T) {
 // A frame that ends where its input ends cannot see that it was cut inside its last
 // field; it must then still have one encoding. All others must call the cut ErrShort.
 func TestEveryTruncationIsNoticedOrHarmless(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			b := f.Sample()
 			for n := range b {
@@ -153,7 +153,7 @@ func TestEveryByteAfterTheEndIsNoticed(t *testing.T) {
 		"keep-alive":        wire.ErrShort,      // it becomes a part of a digest
 		"keep-alive-digest": wire.ErrShort,      // it becomes a part of an echo
 	}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if f.Open {
 				t.Skip("the last field takes all bytes there are")
@@ -172,7 +172,7 @@ func TestEveryByteAfterTheEndIsNoticed(t *testing.T) {
 // Whatever bit falls over, a frame either fails with a known error or is another frame
 // with one encoding.
 func TestEveryFlippedBitGivesAnErrorOrAnotherFrame(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			b := f.Sample()
 			for i := range 8 * len(b) {
@@ -194,7 +194,7 @@ func TestEveryLayerHasAName(t *testing.T) {
 	if got := wire.Layer(0).String(); got != "layer?" {
 		t.Errorf("no layer is called %q", got)
 	}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if f.Layer.String() == "layer?" {
 				t.Errorf("layer %d has no name", f.Layer)
@@ -204,7 +204,7 @@ func TestEveryLayerHasAName(t *testing.T) {
 }
 
 func TestEverySampleKeepsTheBoundsOfItsFrame(t *testing.T) {
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if n := len(f.Sample()); n < f.Min || n > f.Max {
 				t.Errorf("sample of %d bytes, want %d to %d", n, f.Min, f.Max)

@@ -16,7 +16,7 @@ import (
 func fuzzType(f *testing.F, name string) {
 	f.Helper()
 	var frame wire.Frame
-	for _, candidate := range wire.Frames {
+	for _, candidate := range wire.Frames() {
 		if candidate.Go != name {
 			continue
 		}

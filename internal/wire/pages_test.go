@@ -76,7 +76,7 @@ func readPage(t *testing.T, path string) string {
 
 func TestEveryFrameHasAPageWithItsPicture(t *testing.T) {
 	drawn := pictures(t)
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			page := readPage(t, f.Page)
 			for _, part := range []string{
@@ -100,7 +100,7 @@ func TestEveryFrameHasAPageWithItsPicture(t *testing.T) {
 
 func TestTheIndexListsEveryFrameWithItsSizes(t *testing.T) {
 	index := readPage(t, "docs/wire/README.md")
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if row := indexRow(f); !strings.Contains(index, row) {
 				t.Errorf("docs/wire/README.md lacks\n%s", row)
@@ -146,7 +146,7 @@ func TestEveryPageBelongsToAFrame(t *testing.T) {
 		page := "docs/wire/" + filepath.Base(file)
 		known := func(f wire.Frame) bool { return f.Page == page }
 		if !slices.Contains(others, filepath.Base(file)) &&
-			!slices.ContainsFunc(wire.Frames, known) {
+			!slices.ContainsFunc(wire.Frames(), known) {
 			t.Errorf("%s belongs to no frame", page)
 		}
 	}
@@ -161,7 +161,7 @@ func TestEveryPageHasAFuzzTarget(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			if !targets["Fuzz"+f.Go] {
 				t.Errorf("fuzz_test.go lacks Fuzz%s", f.Go)

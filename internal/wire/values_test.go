@@ -260,7 +260,7 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"resign":     same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
 		"time":       same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
 	}
-	for _, f := range wire.Frames {
+	for _, f := range wire.Frames() {
 		t.Run(f.Name, func(t *testing.T) {
 			check, ok := largest[f.Name]
 			if !ok {
