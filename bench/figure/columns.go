@@ -21,6 +21,7 @@ const (
 	Peak     = "peak"
 	OfRelay  = "-relay" // is put behind a value of a relay
 	WireOf   = "wire%d"
+	WireTen  = "wire10"
 	Message  = "mqtt"
 	Idle     = "idle"
 	IdleCPU  = "idle-cpu"
@@ -66,7 +67,7 @@ func Tables() []Table {
 			{Value: P99, Title: "99 %, µs"},
 		}},
 		{"wire", "Bytes of IP on the wire, both directions", []Column{
-			{Value: fmt.Sprintf(WireOf, 10), Title: "UDP 10 B"},
+			{Value: WireTen, Title: "UDP 10 B"},
 			{Value: fmt.Sprintf(WireOf, 16), Title: "UDP 16 B"},
 			{Value: fmt.Sprintf(WireOf, 100), Title: "UDP 100 B"},
 			{Value: Message, Title: "MQTT 20 B and its ACK"},

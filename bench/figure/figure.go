@@ -128,14 +128,12 @@ func (r *Report) Cell(k Key, accounts bool) Spread {
 	return Of(values)
 }
 
-// Ratio is the spread of a value over the same value of another peer, each pair taken from the
-// same round: what disturbed one of them then mostly disturbed the other.
-func (r *Report) Ratio(k Key, peer string) Spread {
+// Ratio is the spread of a value over that of another key, each pair taken from the same round:
+// what disturbed one of them then mostly disturbed the other.
+func (r *Report) Ratio(k, base Key) Spread {
 	other := map[int]float64{}
-	base := k
-	base.Peer = peer
 	for _, run := range r.runs(base) {
-		if v, ok := run.Values[k.Value]; ok && v > 0 {
+		if v, ok := run.Values[base.Value]; ok && v > 0 {
 			other[run.Round] = v
 		}
 	}

@@ -92,11 +92,56 @@ func TestARatioPairsTheRunsOfARound(t *testing.T) {
 		run(3, "a", 1000, 0), // nobody to compare with
 		run(4, "a", 1000, 0), run(4, "b", 0, 0),
 	}}
-	got := r.Ratio(figure.Key{Line: "l", Test: "t", Peer: "a", Value: "x"}, "b")
+	a := figure.Key{Line: "l", Test: "t", Peer: "a", Value: "x"}
+	b := a
+	b.Peer = "b"
+	got := r.Ratio(a, b)
 	if got.Median != 3 || got.Min != 2 || got.Max != 4 || got.Count != 3 {
 		t.Errorf("%+v", got)
 	}
-	if none := r.Ratio(figure.Key{Peer: "z"}, "b"); none.Count != 0 || math.IsNaN(none.Median) {
+	if none := r.Ratio(figure.Key{Peer: "z"}, b); none.Count != 0 || math.IsNaN(none.Median) {
 		t.Errorf("%+v", none)
+	}
+}
+
+func TestAGoalIsMetByItsMedianAndSilentWithoutOne(t *testing.T) {
+	r := figure.Report{Runs: []figure.Run{
+		run(0, "a", 20, 0), run(0, "b", 10, 0), run(1, "a", 30, 0), run(1, "b", 10, 0),
+	}}
+	a := figure.Key{Line: "l", Test: "t", Peer: "a", Value: "x"}
+	b, nobody := a, a
+	b.Peer, nobody.Peer = "b", "nobody"
+	got := r.Judge([]figure.Goal{
+		{What: "twice", Key: a, To: b, Least: 2},
+		{What: "thrice", Key: a, To: b, Least: 3},
+		{What: "at most 25", Key: a, Most: 25},
+		{What: "at most 24", Key: a, Most: 24},
+		{What: "nobody", Key: nobody, Most: 1},
+		{What: "beside nobody", Key: a, To: nobody, Most: 1},
+	})
+	if len(got) != 4 {
+		t.Fatalf("%d verdicts: %+v", len(got), got)
+	}
+	for i, met := range []bool{true, false, true, false} {
+		if got[i].Met != met {
+			t.Errorf("%s: %+v", got[i].What, got[i].Found)
+		}
+	}
+}
+
+func TestTheGoalsSpeakOfWhatIsMeasured(t *testing.T) {
+	known := map[string]bool{}
+	for _, table := range figure.Tables() {
+		for _, c := range table.Columns {
+			known[table.Test+" "+c.Value] = true
+		}
+	}
+	for _, g := range figure.Goals() {
+		if !known[g.Key.Test+" "+g.Key.Value] {
+			t.Errorf("%s: nobody measures %s of %s", g.What, g.Key.Value, g.Key.Test)
+		}
+		if (g.Least == 0) == (g.Most == 0) {
+			t.Errorf("%s: want one bound", g.What)
+		}
 	}
 }

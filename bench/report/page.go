@@ -31,6 +31,10 @@ func Page(page, dir string) error {
 	if err != nil {
 		return err
 	}
+	picture := strings.TrimSuffix(newest, ".json") + ".svg"
+	if err := os.WriteFile(picture, []byte(Picture(r)), 0o644); err != nil {
+		return err
+	}
 	return os.WriteFile(page, []byte(markdown(r, raw)), 0o644)
 }
 
@@ -56,6 +60,7 @@ func markdown(r *figure.Report, raw string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, head, r.Machine, r.Kernel, r.Go, r.Commit, r.Date.Format("2 January 2006"),
 		r.Took/60, filepath.Base(raw), raw, figure.QuietMax, Reference)
+	fmt.Fprintf(&b, "![the medians as bars](%s.svg)\n\n", strings.TrimSuffix(raw, ".json"))
 	b.WriteString("| name | what |\n|---|---|\n")
 	for _, name := range names(r, func(run figure.Run) string { return run.Peer }) {
 		fmt.Fprintf(&b, "| %s | %s |\n", name, r.Peers[name])

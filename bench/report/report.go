@@ -63,9 +63,29 @@ type grid struct {
 	rows  [][]string
 }
 
-// grids makes the tables of a report: by test, then by line.
+// verdicts is the table of the goals.
+func verdicts(r *figure.Report) (grid, bool) {
+	g := grid{title: "Goals", rows: [][]string{{"", "goal", "found", "met"}}}
+	for _, v := range r.Judge(figure.Goals()) {
+		wanted := "≥ " + cell(figure.Of([]float64{v.Least}), figure.Significant)
+		if v.Most > 0 {
+			wanted = "≤ " + cell(figure.Of([]float64{v.Most}), figure.Significant)
+		}
+		met := "**no**"
+		if v.Met {
+			met = "yes"
+		}
+		g.rows = append(g.rows, []string{v.What, wanted, cell(v.Found, figure.Significant), met})
+	}
+	return g, len(g.rows) > 1
+}
+
+// grids makes the tables of a report: the goals, then by test and line.
 func grids(r *figure.Report) []grid {
 	var all []grid
+	if g, ok := verdicts(r); ok {
+		all = append(all, g)
+	}
 	for _, t := range figure.Tables() {
 		for _, line := range names(r, func(run figure.Run) string { return run.Line }) {
 			if g, ok := table(r, t, line); ok {
@@ -117,7 +137,9 @@ func row(r *figure.Report, k figure.Key, columns []figure.Column) []string {
 		k.Value = c.Value
 		cells = append(cells, cell(r.Cell(k, c.Account), c.Digits))
 		if c.Ratio {
-			cells = append(cells, cell(r.Ratio(k, Reference), 2))
+			base := k
+			base.Peer = Reference
+			cells = append(cells, cell(r.Ratio(k, base), 2))
 		}
 	}
 	return cells

@@ -3,6 +3,7 @@
 package report_test
 
 import (
+	"encoding/xml"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,11 +85,26 @@ func TestThePageIsMadeFromTheNewestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"2 × a processor", "(raw/2026-01-02T0304.json)", "| us | ours |", "| them | no a\\|b |",
+		"2 × a processor", "(raw/2026-01-02T0304.svg)",
+		"(raw/2026-01-02T0304.json)", "| us | ours |", "| them | no a\\|b |",
 		"| us | 5.00 (4.00–6.00) | 2.50 (2.00–3.00) | 1.50 | 0.50 |",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestThePictureShowsWhatWasMeasuredAndNoMore(t *testing.T) {
+	got := report.Picture(sample())
+	if err := xml.Unmarshal([]byte(got), new(struct{})); err != nil {
+		t.Fatal(err)
+	}
+	for want, times := range map[string]int{
+		"<g ": 2, ">us<": 2, ">5.00<": 1, "memory": 0, "width=\"256.0\"": 2,
+	} {
+		if n := strings.Count(got, want); n != times {
+			t.Errorf("%d times %q, want %d, in\n%s", n, want, times, got)
 		}
 	}
 }
