@@ -159,17 +159,14 @@ func (d *daemon) openDevice() error {
 // openFilter raises the wall around the overlay's addresses before the device comes up.
 // A kernel without packet filter can still be a plain node.
 func (d *daemon) openFilter() error {
-	filter, err := nft.Open(tableName(d.files.cfg.Device.Chain))
-	if err == nil {
-		d.later(filter.Close)
-		res := d.files.cfg.Resolver
-		err = filter.Protect([]nft.Guard{{
-			Tun:    d.host.device.Name(),
-			Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
-		}})
-	}
+	res := d.files.cfg.Resolver
+	filter, err := nft.Open(tableName(d.files.cfg.Device.Chain), nft.Guard{
+		Tun:    d.host.device.Name(),
+		Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
+	})
 	switch {
 	case err == nil:
+		d.later(filter.Close)
 		d.host.filter = filter
 		d.later(d.host.forward.Restore)
 	case denied(err):

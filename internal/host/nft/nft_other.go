@@ -8,7 +8,7 @@ package nft
 type NAT struct{}
 
 // Open returns [ErrUnsupported], or [ErrRule] for a bad name.
-func Open(table string) (*NAT, error) {
+func Open(table string, _ ...Guard) (*NAT, error) {
 	if !validTable(table) {
 		return nil, ErrRule
 	}

@@ -287,6 +287,31 @@ func TestOnlyOurOwnTableIsReplacedAndRemoved(t *testing.T) {
 	})
 }
 
+func TestATableIsMadeWithItsGuards(t *testing.T) {
+	hosttest.NewNamespace(t).Do(t, func() {
+		conn, err := nftables.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := nft.Guard{Tun: tunName, Ranges: []netip.Prefix{netip.MustParsePrefix(overlay)}}
+		n, err := nft.Open("staex", g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := tables(t, conn)
+		if err := n.Protect([]nft.Guard{g}); err != nil {
+			t.Fatal(err)
+		}
+		if later := tables(t, conn); made != later || made == "staex:0" {
+			t.Errorf("opened with a guard there is %q, protected later %q", made, later)
+		}
+		g.Tun = ""
+		if _, err := nft.Open("staex", g); !errors.Is(err, nft.ErrRule) {
+			t.Errorf("a guard without a device: %v", err)
+		}
+	})
+}
+
 func TestManyTargetsFitOneTransaction(t *testing.T) {
 	hosttest.NewNamespace(t).Do(t, func() {
 		n, err := nft.Open("staex")

@@ -35,10 +35,11 @@ type NAT struct {
 	plan plan
 }
 
-// Open makes the table, empty; what a crashed run left under the name is replaced. The name is
-// 1 to 64 of a-z, 0-9 and underscore, the first a letter. Without the right to change rules the
-// error satisfies errors.Is(err, os.ErrPermission).
-func Open(table string) (*NAT, error) {
+// Open makes the table with its first guards; what a crashed run left under the name is replaced.
+// The name is 1 to 64 of a-z, 0-9 and underscore, the first a letter. Without the right to change
+// rules the error satisfies errors.Is(err, os.ErrPermission). The guards are part of the first
+// transaction because each one makes its caller wait until every processor has seen it.
+func Open(table string, guards ...Guard) (*NAT, error) {
 	if !validTable(table) {
 		return nil, fmt.Errorf("%w: table name %q", ErrRule, table)
 	}
@@ -47,7 +48,7 @@ func Open(table string) (*NAT, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.replace(plan{tracked: tracked}); err != nil {
+	if err := n.replace(plan{tracked: tracked, guards: cloned(guards)}); err != nil {
 		return nil, err
 	}
 	return n, nil
@@ -81,11 +82,17 @@ func (n *NAT) Protect(all []Guard) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	next := n.plan
-	next.guards = nil
-	for _, g := range all {
-		next.guards = append(next.guards, Guard{Tun: g.Tun, Ranges: slices.Clone(g.Ranges)})
-	}
+	next.guards = cloned(all)
 	return n.replace(next)
+}
+
+// cloned keeps guards as they are now, whatever their owner does with his.
+func cloned(all []Guard) []Guard {
+	var guards []Guard
+	for _, g := range all {
+		guards = append(guards, Guard{Tun: g.Tun, Ranges: slices.Clone(g.Ranges)})
+	}
+	return guards
 }
 
 // Confine replaces the confined devices. Call it before switching forwarding on.
