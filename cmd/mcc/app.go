@@ -68,7 +68,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.idCommand(), a.parentCommand(), a.healthCommand(), a.statusCommand(),
 		a.nodesCommand(), a.resolveCommand(), a.routeCommand(), a.pingCommand(),
-		a.initCommand(), a.networkCommand(), a.nodeCommand(), a.certificatesCommand(),
+		a.initCommand(), a.networkCommand(), a.nodeCommand(), a.namesCommand(),
+		a.certificatesCommand(),
 		a.createTunnelCommand(), a.tunnelsCommand(), a.doctorCommand(), a.revokeCommand(),
 		a.dependentCommand(), a.rulesCommand(),
 	)

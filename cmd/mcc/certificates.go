@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,13 +21,14 @@ import (
 
 // A shownCert is one certificate as it is printed.
 type shownCert struct {
-	Kind      string    `json:"kind"` // "node", "network" or "authority"
+	Kind      string    `json:"kind"` // "node", "names", "network" or "authority"
 	File      string    `json:"file,omitempty"`
 	Key       string    `json:"key"` // node id or network public key
 	Name      string    `json:"name,omitempty"`
 	Network   string    `json:"network,omitempty"` // hash, 16 hexadecimal digits
 	Authority string    `json:"authority,omitempty"`
 	Issuer    string    `json:"issuer,omitempty"`
+	Static    string    `json:"static_address,omitempty"`
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
 	Serial    uint32    `json:"serial"`
@@ -90,21 +92,19 @@ func readConfig(path string, named bool) (*conf.Config, error) {
 // certificatesOf reads the node's certificate and those of its networks, and checks that
 // one of these has signed the first.
 func certificatesOf(c *conf.Config) ([]shownCert, error) {
-	nodeText, err := disk.ReadFile(c.Certs.Node)
+	node, err := readNodeCert(c.Certs.Node)
 	if err != nil {
-		return nil, unreadable("node certificate", c.Certs.Node, err,
-			"mcc init makes it; another place is named by node-certificate in mcc.conf")
-	}
-	raw, err := ident.DecodeText(nodeText)
-	if err != nil {
-		return nil, fmt.Errorf("node certificate %s: %w", c.Certs.Node, err)
-	}
-	node, err := ident.DecodeNodeCert(raw)
-	if err != nil {
-		return nil, fmt.Errorf("node certificate %s: %w", c.Certs.Node, err)
+		return nil, err
 	}
 	shown := []shownCert{showNode(node, c.Certs.Node)}
 	shown[0].Problem = "no listed network has signed it"
+	named, err := readNamesCert(filepath.Join(filepath.Dir(c.Certs.Node), namesCertFile))
+	if err != nil {
+		return nil, err
+	}
+	if named != nil {
+		shown = append(shown, showNames(named))
+	}
 	for _, path := range c.Certs.Networks {
 		network, err := readNetworkCert(path)
 		if err != nil {
@@ -112,6 +112,9 @@ func certificatesOf(c *conf.Config) ([]shownCert, error) {
 		}
 		if node.Verify(network) == nil {
 			shown[0].Problem = ""
+		}
+		if named != nil && named.VerifyBy(network.Key) == nil && named.Key == node.Key {
+			shown[1].Problem = ""
 		}
 		shown = append(shown, showNetwork(network, path))
 		if !network.SelfSigned() {
@@ -122,6 +125,43 @@ func certificatesOf(c *conf.Config) ([]shownCert, error) {
 		}
 	}
 	return shown, nil
+}
+
+func readNodeCert(path string) (*ident.NodeCert, error) {
+	text, err := disk.ReadFile(path)
+	if err != nil {
+		return nil, unreadable("node certificate", path, err,
+			"mcc init makes it; another place is named by node-certificate in mcc.conf")
+	}
+	raw, err := ident.DecodeText(text)
+	if err != nil {
+		return nil, fmt.Errorf("node certificate %s: %w", path, err)
+	}
+	c, err := ident.DecodeNodeCert(raw)
+	if err != nil {
+		return nil, fmt.Errorf("node certificate %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// readNamesCert reads what the network's key gave to a node; nil if it gave nothing.
+func readNamesCert(path string) (*ident.NamesCert, error) {
+	text, err := disk.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // no certificate is no error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("names certificate: %w", err)
+	}
+	raw, err := ident.DecodeText(text)
+	if err != nil {
+		return nil, fmt.Errorf("names certificate %s: %w", path, err)
+	}
+	c, err := ident.DecodeNamesCert(raw)
+	if err != nil {
+		return nil, fmt.Errorf("names certificate %s: %w", path, err)
+	}
+	return c, nil
 }
 
 func problemOf(shown []shownCert) error {
@@ -137,6 +177,20 @@ func showNode(c *ident.NodeCert, path string) shownCert {
 	s := shownCert{
 		Kind: "node", File: path, Key: c.Key.String(), Network: c.Network.String(),
 		Serial: c.Serial, Roles: c.Roles.String(), Text: trimmed(ident.EncodeText(c.Append(nil))),
+	}
+	s.NotBefore, s.NotAfter = limits(c.Validity)
+	return s
+}
+
+func showNames(c *ident.NamesCert) shownCert {
+	s := shownCert{
+		Kind: "names", File: namesCertFile, Key: c.Key.String(), Network: c.Network.String(),
+		Name: strings.Join(c.Names, ","), Serial: c.Serial,
+		Problem: "the node's network has not given these names to it",
+		Text:    trimmed(ident.EncodeText(c.Append(nil))),
+	}
+	if c.Static.IsValid() {
+		s.Static = c.Static.String()
 	}
 	s.NotBefore, s.NotAfter = limits(c.Validity)
 	return s
@@ -186,6 +240,7 @@ func (s shownCert) rows() [][]string {
 	}
 	for _, more := range [][]string{
 		{"name", s.Name},
+		{"static address", s.Static},
 		{"network", s.Network},
 		{"authority", authority},
 		{"issuer", s.Issuer},

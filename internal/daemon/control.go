@@ -132,7 +132,7 @@ func (c *control) healthOf(n *node.Node) api.HealthReply {
 	}
 	return api.HealthReply{
 		OK: len(problems) == 0, Problems: problems,
-		Warnings: slices.Concat(c.d.files.notes, c.d.host.lacks, l.tunnels.notes),
+		Warnings: slices.Concat(n.Warnings(), c.d.files.notes, c.d.host.lacks, l.tunnels.notes),
 	}
 }
 

@@ -87,6 +87,7 @@ type files struct {
 	own     string             // path of the certificate of this node's network
 	foreign []ident.NetworkKey // of the other networks in network-certificates
 	rules   []conf.Rule        // forwarding rules
+	names   *ident.NamesCert   // what the network's key calls this node; nil: nothing
 	notes   []string           // warnings, in sentences
 	account priv.Account       // whom to become; root stays root
 }
@@ -193,6 +194,7 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		},
 		DNSNames:      cfg.Node.Names,
 		Static:        cfg.Node.Static,
+		Names:         d.files.names,
 		LookupHops:    cfg.Resolver.LookupHops,
 		LookupTimeout: cfg.Resolver.LookupTimeout,
 		LabelBits:     d.profile.labelBits,

@@ -108,6 +108,12 @@ func TestEveryMistakeInTheFilesHasItsSentenceAndExitCode(t *testing.T) {
 		{"a certificate cut in half", func(t *testing.T, s *site) {
 			s.write(t, "node-certificate.txt", []byte("AQIDBA==\n"))
 		}, key, []string{"node-certificate", "not a valid certificate"}},
+		{"names that somebody else's key gave", func(t *testing.T, s *site) {
+			s.named(t, s.id, newNetwork(t))
+		}, key, []string{"the names certificate", "another network"}},
+		{"names of another node", func(t *testing.T, s *site) {
+			s.named(t, newSecret(t).ID(), s.net)
+		}, key, []string{"is for node", "generate-names-certificate"}},
 		{"a names key for everybody", func(t *testing.T, s *site) {
 			if err := os.Chmod(s.path("network-names-key.txt"), 0o644); err != nil {
 				t.Fatal(err)
@@ -123,6 +129,16 @@ func TestEveryMistakeInTheFilesHasItsSentenceAndExitCode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// named gives a name to a node and puts the certificate where this one looks for its own.
+func (s *site) named(t *testing.T, node ident.NodeID, by *network) {
+	t.Helper()
+	c := &ident.NamesCert{Key: node, Names: []string{"hall"}}
+	if err := ident.SignNamesCert(c, by.secret); err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "names-certificate.txt", ident.EncodeText(c.Append(nil)))
 }
 
 func remove(t *testing.T, s *site, name string) {

@@ -17,6 +17,10 @@ import (
 // certificate.
 const namesKeyFile = "network-names-key.txt"
 
+// namesCertFile holds the names that the network's key gave to the node; it stands there, too, and
+// need not be there.
+const namesCertFile = "names-certificate.txt"
+
 // readFiles reads the configuration, the key and the certificates, and checks that they fit
 // together. The error is a *Failure.
 func readFiles(dir string) (*files, error) {
@@ -87,7 +91,35 @@ func (f *files) readIdentity() error {
 			withHint("%s, %s and %s belong together; make them again with: mcc init",
 				certs.PrivateKey, certs.Node, f.own)
 	}
+	if err := f.readNames(); err != nil {
+		return err
+	}
 	return f.readNamesKey()
+}
+
+// readNames reads the names certificate, if there is one beside the node's. One of another node or
+// network is a mistake that a person should hear of.
+func (f *files) readNames() error {
+	path := filepath.Join(filepath.Dir(f.cfg.Certs.Node), namesCertFile)
+	raw, err := readCert(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		f.names, err = ident.DecodeNamesCert(raw)
+	}
+	if err == nil {
+		err = f.names.VerifyBy(f.who.Network.Key)
+	}
+	if err != nil {
+		return keyFailure("the names certificate", path, err)
+	}
+	if f.names.Key != f.who.Cert.Key {
+		return failf(ExitKey, "the names certificate %s is for node %v, this is %v", path,
+			f.names.Key, f.who.Cert.Key).
+			withHint("remove it, or make one with: mcc generate-names-certificate")
+	}
+	return nil
 }
 
 // readNetworks reads the network certificates: the one that the node's certificate names is its

@@ -18,6 +18,7 @@ const (
 	typeNode           certType = 2
 	typeServerEndpoint certType = 3
 	typeClientEndpoint certType = 4
+	typeNames          certType = 5
 )
 
 func (t certType) String() string {
@@ -30,6 +31,8 @@ func (t certType) String() string {
 		return "server endpoint certificate"
 	case typeClientEndpoint:
 		return "client endpoint certificate"
+	case typeNames:
+		return "names certificate"
 	default:
 		return fmt.Sprintf("certificate of unknown type %d", uint8(t))
 	}

@@ -88,6 +88,16 @@ func server(tb testing.TB) *ident.EndpointCert {
 	return c
 }
 
+func named(tb testing.TB) *ident.NamesCert {
+	tb.Helper()
+	c := &ident.NamesCert{
+		Key: serverNode.ID(), Validity: ident.Validity{NotAfter: 2_000_000_000}, Serial: 2,
+		Names: []string{"hall", "pump-3"}, Static: netip.MustParseAddr("10.115.0.7"),
+	}
+	mustSign(tb, ident.SignNamesCert(c, network))
+	return c
+}
+
 func client(tb testing.TB) *ident.EndpointCert {
 	tb.Helper()
 	tb.Helper()
@@ -127,6 +137,10 @@ func samples(tb testing.TB) []sample {
 	verifyServer := func(c cert) error {
 		return c.(*ident.EndpointCert).VerifyBy(network.NetworkKey())
 	}
+	decodeNames := func(b []byte) (cert, error) { return ident.DecodeNamesCert(b) }
+	verifyNames := func(c cert) error {
+		return c.(*ident.NamesCert).VerifyBy(network.NetworkKey())
+	}
 	verifyClient := func(c cert) error { return c.(*ident.EndpointCert).VerifyBy(clientNode.ID()) }
 	return []sample{
 		{"network-self-signed", selfMade(tb), decodeNetwork, verifyNetwork},
@@ -134,6 +148,7 @@ func samples(tb testing.TB) []sample {
 		{"node", member(tb), decodeNode, verifyNode},
 		{"server-endpoint", server(tb), decodeEndpoint, verifyServer},
 		{"client-endpoint", client(tb), decodeEndpoint, verifyClient},
+		{"names", named(tb), decodeNames, verifyNames},
 	}
 }
 
@@ -303,6 +318,7 @@ func fuzzCert[C cert](f *testing.F, decode func([]byte) (C, error)) {
 
 func FuzzDecodeNetworkCert(f *testing.F)  { fuzzCert(f, ident.DecodeNetworkCert) }
 func FuzzDecodeNodeCert(f *testing.F)     { fuzzCert(f, ident.DecodeNodeCert) }
+func FuzzDecodeNamesCert(f *testing.F)    { fuzzCert(f, ident.DecodeNamesCert) }
 func FuzzDecodeEndpointCert(f *testing.F) { fuzzCert(f, ident.DecodeEndpointCert) }
 
 func TestAnIssuerInsideTheNetworkIsNamedByItsKey(t *testing.T) {

@@ -336,3 +336,41 @@ func TestIdentityMustFitTogether(t *testing.T) {
 		t.Errorf("another network: %v", err)
 	}
 }
+
+func TestNamesCertificateSaysWhichFieldIsWrong(t *testing.T) {
+	many := strings.Split("a,b,c,d,e,f,g,h,i", ",")
+	for _, c := range []struct {
+		name   string
+		change func(*ident.NamesCert)
+		want   error
+	}{
+		{"as it is", func(*ident.NamesCert) {}, nil},
+		{"no key", func(c *ident.NamesCert) { c.Key = ident.NodeID{} }, ident.ErrKey},
+		{"no names", func(c *ident.NamesCert) { c.Names = nil }, nil},
+		{"nothing", func(c *ident.NamesCert) {
+			c.Names, c.Static = nil, netip.Addr{}
+		}, ident.ErrCert},
+		{"8 names", func(c *ident.NamesCert) { c.Names = many[:8] }, nil},
+		{"9 names", func(c *ident.NamesCert) { c.Names = many }, ident.ErrName},
+		{"name twice", func(c *ident.NamesCert) { c.Names = []string{"a", "a"} }, ident.ErrCert},
+		{"reserved name", func(c *ident.NamesCert) { c.Names = []string{"wpad"} }, ident.ErrName},
+		{"a group", func(c *ident.NamesCert) {
+			c.Static = netip.MustParseAddr("224.0.0.1")
+		}, ident.ErrCert},
+		{"ends first", func(c *ident.NamesCert) { c.NotBefore = 2_000_000_001 }, ident.ErrCert},
+		{"too long", func(c *ident.NamesCert) {
+			for i := range 4 {
+				c.Names = append(c.Names, strings.Repeat(string(rune('a'+i)), 63))
+			}
+		}, ident.ErrSize},
+	} {
+		cert := named(t)
+		c.change(cert)
+		if err := ident.SignNamesCert(cert, network); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if err := named(t).VerifyBy(authority.NetworkKey()); !errors.Is(err, ident.ErrNetwork) {
+		t.Errorf("another network: %v", err)
+	}
+}

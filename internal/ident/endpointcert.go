@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 )
 
 // MaxEndpointCertSize is the size in bytes of the largest endpoint certificate; targets and names
@@ -118,15 +117,9 @@ func DecodeEndpointCert(b []byte) (*EndpointCert, error) {
 }
 
 // decodeService reads what only a server endpoint's certificate has.
-func (c *EndpointCert) decodeService(r *reader) error {
-	switch family := r.uint8(); family {
-	case familyNone:
-	case familyV4:
-		c.Static = netip.AddrFrom4([4]byte(r.take(4)))
-	case familyV6:
-		c.Static = netip.AddrFrom16([16]byte(r.take(16)))
-	default:
-		return fmt.Errorf("%w: address family %d", ErrCert, family)
+func (c *EndpointCert) decodeService(r *reader) (err error) {
+	if c.Static, err = r.static(); err != nil {
+		return err
 	}
 	targets := int(r.uint8())
 	if targets > MaxTargets {
@@ -135,14 +128,8 @@ func (c *EndpointCert) decodeService(r *reader) error {
 	for range targets {
 		c.Targets = append(c.Targets, Target{Proto: r.uint8(), Port: r.uint16()})
 	}
-	names := int(r.uint8())
-	if names > MaxNames {
-		return fmt.Errorf("%w: %w", ErrCert, errTooManyNames())
-	}
-	for range names {
-		c.Names = append(c.Names, r.text())
-	}
-	return nil
+	c.Names, err = r.names()
+	return err
 }
 
 // Append appends the certificate's encoding to dst.
@@ -166,25 +153,13 @@ func (c *EndpointCert) appendBody(dst []byte) []byte {
 }
 
 func (c *EndpointCert) appendService(dst []byte) []byte {
-	switch {
-	case !c.Static.IsValid():
-		dst = append(dst, familyNone)
-	case c.Static.Is4():
-		dst = append(dst, familyV4)
-	default:
-		dst = append(dst, familyV6)
-	}
-	dst = append(dst, c.Static.AsSlice()...)
+	dst = appendStatic(dst, c.Static)
 	dst = append(dst, byte(len(c.Targets)))
 	for _, t := range c.Targets {
 		dst = append(dst, t.Proto)
 		dst = binary.BigEndian.AppendUint16(dst, t.Port)
 	}
-	dst = append(dst, byte(len(c.Names)))
-	for _, name := range c.Names {
-		dst = appendText(dst, name)
-	}
-	return dst
+	return appendNames(dst, c.Names)
 }
 
 func (c *EndpointCert) check() error {
@@ -216,16 +191,8 @@ func (c *EndpointCert) checkService() error {
 	if err := checkTargets(c.Targets); err != nil {
 		return fmt.Errorf("%w: %w", ErrCert, err)
 	}
-	if len(c.Names) > MaxNames {
-		return fmt.Errorf("%w: %w", ErrCert, errTooManyNames())
-	}
-	for i, name := range c.Names {
-		if err := CheckName(name); err != nil {
-			return fmt.Errorf("%w: %w", ErrCert, err)
-		}
-		if slices.Contains(c.Names[:i], name) {
-			return fmt.Errorf("%w: the name %s is listed twice", ErrCert, name)
-		}
+	if err := checkNames(c.Names); err != nil {
+		return err
 	}
 	if err := checkStatic(c.Static); err != nil {
 		return err

@@ -29,6 +29,9 @@ const (
 	TagName byte = 1
 	// TagAddress is the kind of a static address.
 	TagAddress byte = 2
+	// TagSignedName and TagSignedAddress are the kinds of what the network's key gave to a node.
+	TagSignedName    byte = 3
+	TagSignedAddress byte = 4
 	// tagMAC separates MAC8 from tags; no tag has this kind.
 	tagMAC byte = 0xff
 )
@@ -83,7 +86,7 @@ func keyedHash(key []byte) hash.Hash {
 }
 
 // Tag is what a relay sees of a name or address: the first 8 bytes of BLAKE2s keyed with k over
-// kind and name. kind is TagName or TagAddress; name is the lower-case name, or the address as
+// kind and name. kind is one of the Tag constants; name is the lower-case name, or the address as
 // netip prints it.
 func (k NamesKey) Tag(kind byte, name string) [8]byte {
 	h := keyedHash(k.key())

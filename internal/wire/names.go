@@ -140,28 +140,32 @@ func ParseClaim(b []byte) (Claim, error) {
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 //	+---------------------------------------------------------------+
 //	|  id (8)                                                       |
-//	+---------------+-----------------------------------------------+
-//	|     mine      |
-//	+---------------+
+//	+---------------+-------------------------------+---------------+
+//	|     mine      |  length of certificate (n)    |  names (n)... |
+//	+---------------+-------------------------------+---------------+
 //
 //	offset  size  field
 //	0       8     id, from Claim
 //	8       1     1: it is mine, 0: it is not
+//	9       2     length of names certificate, n, 0 to 320
+//	11      n     names certificate
 type ClaimOK struct {
-	ID   [8]byte // the id of the Claim that is answered
-	Mine bool
+	ID        [8]byte // the id of the Claim that is answered
+	Mine      bool
+	NamesCert []byte // at most MaxNamesCert bytes: the network's own word; may be empty
 }
 
-// Append appends the encoded body to dst.
+// Append appends the encoded body to dst. It panics when the certificate breaks its bound.
 func (m ClaimOK) Append(dst []byte) []byte {
 	mine := byte(0)
 	if m.Mine {
 		mine = 1
 	}
-	return append(append(dst, m.ID[:]...), mine)
+	dst = append(append(dst, m.ID[:]...), mine)
+	return appendSized(dst, "names certificate", m.NamesCert, MaxNamesCert)
 }
 
-// ParseClaimOK reads the body of a message.
+// ParseClaimOK reads the body of a message. It does not look into the certificate.
 func ParseClaimOK(b []byte) (ClaimOK, error) {
 	c := cursor{frame: "claim-ok", b: b}
 	m := ClaimOK{ID: c.id()}
@@ -170,6 +174,7 @@ func ParseClaimOK(b []byte) (ClaimOK, error) {
 		c.fail("mine", ErrBadValue)
 	}
 	m.Mine = mine == 1
+	m.NamesCert = c.sized("names certificate", 0, MaxNamesCert)
 	if err := c.end(); err != nil {
 		return ClaimOK{}, err
 	}

@@ -205,8 +205,8 @@ func sessions() []Frame {
 	return []Frame{
 		with(session("claim", "Claim", SessionClaim, 11, 10+MaxName),
 			Claim{patternID(), ClaimName, []byte("node1")}, ParseClaim),
-		with(session("claim-ok", "ClaimOK", SessionClaimOK, 9, 9),
-			ClaimOK{patternID(), true}, ParseClaimOK),
+		with(session("claim-ok", "ClaimOK", SessionClaimOK, 11, 11+MaxNamesCert),
+			ClaimOK{patternID(), true, pattern(0x40, 10)}, ParseClaimOK),
 		with(session("confirm", "Confirm", SessionConfirm, 0, 0), Confirm{}, ParseConfirm),
 		with(slotOK, SlotOK{[]uint8{0, 1, 254}}, ParseSlotOK),
 		with(slotUnknown, SlotUnknown{[]uint8{9}}, ParseSlotUnknown),

@@ -173,12 +173,14 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"size-answer": same(wire.SizeProbe{
 			To: label, Answer: true, Size: wire.MinDatagram, Number: 1, MAC: id,
 		}, wire.ParseSizeProbe),
-		"too-big":  same(wire.TooBig{Label: label, Size: wire.MaxDatagram}, wire.ParseTooBig),
-		"junk":     same(wire.Junk{Label: label}, wire.ParseJunk),
-		"junk-ok":  same(wire.JunkOK{Label: label}, wire.ParseJunkOK),
-		"lookup":   same(wire.Lookup{ID: id, Tag: id, Hops: 255}, wire.ParseLookup),
-		"found":    same(wire.Found{ID: id, Keys: keys(wire.MaxFound)}, wire.ParseFound),
-		"claim-ok": same(wire.ClaimOK{ID: id, Mine: true}, wire.ParseClaimOK),
+		"too-big": same(wire.TooBig{Label: label, Size: wire.MaxDatagram}, wire.ParseTooBig),
+		"junk":    same(wire.Junk{Label: label}, wire.ParseJunk),
+		"junk-ok": same(wire.JunkOK{Label: label}, wire.ParseJunkOK),
+		"lookup":  same(wire.Lookup{ID: id, Tag: id, Hops: 255}, wire.ParseLookup),
+		"found":   same(wire.Found{ID: id, Keys: keys(wire.MaxFound)}, wire.ParseFound),
+		"claim-ok": same(wire.ClaimOK{
+			ID: id, Mine: true, NamesCert: run(4, wire.MaxNamesCert),
+		}, wire.ParseClaimOK),
 		"claim": same(wire.Claim{
 			ID: id, Kind: wire.ClaimStatic, Text: bytes.Repeat([]byte{'n'}, wire.MaxName),
 		}, wire.ParseClaim),

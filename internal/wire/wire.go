@@ -54,6 +54,7 @@ const (
 	MaxNodeCert     = 140     // node certificate
 	MaxEndpointCert = 320     // endpoint certificate
 	MaxNetworkCert  = 384     // network certificate
+	MaxNamesCert    = 320     // names certificate
 	MaxPathBody     = 512     // end-to-end part of Path and PathOK
 	MaxTrail        = maxKeys // keys in the trail of a probe
 	MaxParents      = maxKeys // keys in a chain of parents

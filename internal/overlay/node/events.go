@@ -35,6 +35,7 @@ const (
 	EventSessionMoved                        // a session goes on over another path (Key)
 	EventSessionRefused                      // no session, by the other end's setting (Key, Text)
 	EventKeepAlive                           // how often the parent hears of us changed (Took)
+	EventNameClash                           // several nodes claim a name (Key = who lost it, Text)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

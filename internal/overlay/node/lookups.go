@@ -108,9 +108,8 @@ func (n *Node) fromFound(now clock.Reading, l *link, b []byte) error {
 	if err != nil {
 		return err
 	}
-	if q := n.names.byID[m.ID]; q != nil && l.toward && len(q.owners) == 0 {
-		delete(n.names.byID, m.ID)
-		n.claim(now, q, m.Keys)
+	if q := n.names.byID[m.ID]; q != nil && l.toward {
+		n.found(now, q, m)
 		return nil
 	}
 	r := n.lookups.asked[m.ID]

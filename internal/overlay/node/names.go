@@ -3,12 +3,14 @@
 package node
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"staex/internal/clock"
 	"staex/internal/ident"
+	"staex/internal/overlay/state"
 	"staex/internal/wire"
 )
 
@@ -21,6 +23,10 @@ const (
 	maxQueries = 256
 	// maxWaiters bounds who waits for one name.
 	maxWaiters = 64
+	// ownAfter is how long after attaching a node looks whether the network's key gave its names to
+	// somebody else, and ownEvery how long until the next time.
+	ownAfter = 10 * time.Second
+	ownEvery = 6 * time.Hour
 )
 
 // claimed is a name or a static address: what a tag stands for.
@@ -29,35 +35,54 @@ type claimed struct {
 	text string
 }
 
-// query is a name that this node wants to know the owner of.
-//
-//	asked up --Found--> claims to each owner --first ClaimOK with yes--> known for nameLife
-//	                                         --all no, or too late-----> unknown for nameNone
-type query struct {
-	what    claimed
-	id      [8]byte
-	owners  []ident.NodeID // asked with Claim, and not answered yet
-	tokens  []uint64
-	owner   ident.NodeID // zero while unknown
-	done    bool
-	until   time.Duration
-	timer   *timer
-	claimID [8]byte
-}
-
 // nameBook is this node's own claims and what it asked for.
 type nameBook struct {
-	names   []string
-	static  netip.Addr
+	names   []string         // that the configuration claims
+	static  netip.Addr       // likewise
+	cert    *ident.NamesCert // what the network's key gave to this node; nil: nothing
 	queries map[claimed]*query
-	byID    map[[8]byte]*query // by the id of the lookup
+	byID    map[[8]byte]*query // by the ids of the lookups
 	byClaim map[[8]byte]*query // by the id of the claim
+	pins    map[claimed]pin    // at most maxQueries
+	own     *timer             // until our own names are looked for
+	looked  time.Duration      // when they were
 }
 
-func (b *nameBook) init(cfg *Config) {
-	b.names, b.static = cfg.DNSNames, cfg.Static
+func (b *nameBook) init(n *Node) {
+	b.names, b.static, b.cert = n.cfg.DNSNames, n.cfg.Static, n.cfg.Names
 	b.queries = map[claimed]*query{}
 	b.byID, b.byClaim = map[[8]byte]*query{}, map[[8]byte]*query{}
+	b.pins = map[claimed]pin{}
+	b.own = newTimer(func(now clock.Reading, _ *Effects) { n.checkOwn(now) })
+}
+
+// signed lists what the network's key gave to this node.
+func (n *Node) signed() (list []claimed) {
+	c := n.names.cert
+	if c == nil || c.Expired(n.moment(c.Network)) {
+		return nil
+	}
+	return claimsOf(c.Names, c.Static)
+}
+
+func claimsOf(names []string, static netip.Addr) (list []claimed) {
+	for _, name := range names {
+		list = append(list, claimed{wire.ClaimName, name})
+	}
+	if static.IsValid() {
+		list = append(list, claimed{wire.ClaimStatic, static.String()})
+	}
+	return list
+}
+
+// tagOf is what a relay sees of a claim. What the network's key has signed has a tag of its own: it
+// is looked for as far as the root, whoever claims the same nearer to the asker.
+func (n *Node) tagOf(what claimed, signed bool) [8]byte {
+	kind := what.kind
+	if signed {
+		kind += ident.TagSignedName - ident.TagName
+	}
+	return n.who.Names.Tag(kind, what.text)
 }
 
 // tags are what this node's record carries: keyed hashes, which tell a relay nothing.
@@ -66,21 +91,73 @@ func (n *Node) tags() [][8]byte {
 		return nil
 	}
 	var list [][8]byte
-	for _, name := range n.names.names {
-		list = append(list, n.who.Names.Tag(ident.TagName, name))
+	signed := n.signed()
+	for _, what := range signed {
+		list = append(list, n.tagOf(what, true))
 	}
-	if n.names.static.IsValid() {
-		list = append(list, n.who.Names.Tag(ident.TagAddress, n.names.static.String()))
+	for _, what := range claimsOf(n.names.names, n.names.static) {
+		if !slices.Contains(signed, what) {
+			list = append(list, n.tagOf(what, false))
+		}
 	}
-	return list
+	return list[:min(len(list), state.MaxTags)]
 }
 
-// mine reports whether a claim is this node's own.
-func (n *Node) mine(c claimed) bool {
-	if c.kind == wire.ClaimStatic {
-		return n.names.static.IsValid() && c.text == n.names.static.String()
+// mine reports whether a claim is this node's own: the network's word for it counts, and the
+// configuration as long as the network's key gave the name to nobody else.
+func (n *Node) mine(what claimed) bool {
+	return slices.Contains(n.signed(), what) || n.configured(what) && !n.names.pins[what].signed
+}
+
+func (n *Node) configured(what claimed) bool {
+	return slices.Contains(claimsOf(n.names.names, n.names.static), what)
+}
+
+// lookOwn plans to look whether our names are somebody else's, because the parent is new.
+func (n *Node) lookOwn(now clock.Reading) {
+	if n.who.HasNames && len(claimsOf(n.names.names, n.names.static)) > 0 {
+		at := now.Up + ownAfter
+		if n.names.looked != 0 {
+			at = max(at, n.names.looked+nameLife)
+		}
+		n.timers.sooner(n.names.own, at+n.jitter(ownAfter))
 	}
-	return slices.Contains(n.names.names, c.text)
+}
+
+// checkOwn asks for what the network's key may have given to others of what we claim.
+func (n *Node) checkOwn(now clock.Reading) {
+	n.names.looked = now.Up
+	n.timers.arm(n.names.own, now.Up+ownEvery+n.jitter(ownEvery/8))
+	for _, what := range claimsOf(n.names.names, n.names.static) {
+		q := n.names.queries[what]
+		if slices.Contains(n.signed(), what) || q != nil && !q.done || !n.who.HasNames {
+			continue
+		}
+		if q != nil {
+			n.forgetQuery(q)
+		}
+		if n.roomForQuery(now) {
+			n.begin(now, &query{what: what, own: true})
+		}
+	}
+}
+
+// Warnings lists what a person should mend although the node works, in sentences.
+func (n *Node) Warnings() (list []string) {
+	for _, q := range n.names.queries {
+		if q.clash != "" && q.until > n.moments.up && !n.configured(q.what) {
+			list = append(list, q.clash)
+		}
+	}
+	for _, what := range claimsOf(n.names.names, n.names.static) {
+		if p := n.names.pins[what]; p.signed {
+			list = append(list, fmt.Sprintf("%s is what the network's key calls node %v: "+
+				"this node's configuration claims it in vain (dns-names, static-addr)",
+				what.text, p.owner))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Lookup asks who owns a DNS name, or a static address if Addr is valid. The answer is an
@@ -123,7 +200,7 @@ func (n *Node) lookUp(now clock.Reading, what claimed, token uint64) {
 	case q != nil, !n.roomForQuery(now):
 		n.event(Event{Kind: EventLookup, Token: token, Text: "too many questions at once"})
 	default:
-		n.begin(now, what, token)
+		n.begin(now, &query{what: what, tokens: []uint64{token}})
 	}
 }
 
@@ -140,107 +217,17 @@ func (n *Node) roomForQuery(now clock.Reading) bool {
 	return len(n.names.queries) < maxQueries
 }
 
-func (n *Node) forgetQuery(q *query) {
-	n.timers.stop(q.timer)
-	delete(n.names.queries, q.what)
-	delete(n.names.byID, q.id)
-	delete(n.names.byClaim, q.claimID)
-}
-
-// begin asks: our own table first, else the parent.
-func (n *Node) begin(now clock.Reading, what claimed, token uint64) {
-	q := &query{what: what, tokens: []uint64{token}}
-	n.names.queries[what] = q
-	q.timer = newTimer(func(now clock.Reading, _ *Effects) { n.endQuery(now, q, ident.NodeID{}) })
-	n.timers.arm(q.timer, now.Up+n.cfg.LookupTimeout)
-	n.random(q.id[:])
-	n.random(q.claimID[:])
-	n.names.byID[q.id], n.names.byClaim[q.claimID] = q, q
-	tag := n.who.Names.Tag(what.kind, what.text)
-	if owners := n.owners(tag); len(owners) > 0 {
-		n.claim(now, q, owners)
-		return
-	}
-	p := n.parents.active
-	if p == nil {
-		n.endQuery(now, q, ident.NodeID{})
-		return
-	}
-	m := wire.Lookup{ID: q.id, Tag: tag, Hops: n.cfg.LookupHops - 1} // the first is this one
-	n.tell(p, wire.ControlLookup, m.Append(nil))
-}
-
-// claim asks each owner that was found whether the name is its own.
-func (n *Node) claim(now clock.Reading, q *query, owners []ident.NodeID) {
-	for _, k := range owners {
-		if _, err := ident.NodeIDFromBytes(k[:]); err != nil || k == n.self {
-			continue
-		}
-		q.owners = append(q.owners, k)
-		c := n.conversationWith(now, n.who.Secret, k, nil)
-		if c == nil {
-			continue
-		}
-		m := wire.Claim{ID: q.claimID, Kind: q.what.kind, Text: []byte(q.what.text)}
-		n.sendMessage(now, c, wire.SessionClaim, m.Append(nil))
-	}
-	if len(q.owners) == 0 {
-		n.endQuery(now, q, ident.NodeID{})
-	}
-}
-
-// endQuery keeps the answer for a while and tells everybody who waits.
-func (n *Node) endQuery(now clock.Reading, q *query, owner ident.NodeID) {
-	n.timers.stop(q.timer)
-	delete(n.names.byID, q.id)
-	delete(n.names.byClaim, q.claimID)
-	q.done, q.owner, q.owners = true, owner, nil
-	q.until = now.Up + nameLife
-	if owner.IsZero() {
-		q.until = now.Up + nameNone
-	}
-	for _, token := range q.tokens {
-		n.answerQuery(q, token)
-	}
-	q.tokens = nil
-}
-
-func (n *Node) answerQuery(q *query, token uint64) {
-	e := Event{Kind: EventLookup, Token: token, Key: q.owner}
-	if q.owner.IsZero() {
-		e.Text = "nobody claims it"
-	}
-	n.event(e)
-}
-
 // fromClaim answers whether a name is ours. The session proved that a trusted node asks.
 func (n *Node) fromClaim(now clock.Reading, c *conversation, b []byte) error {
 	m, err := wire.ParseClaim(b)
 	if err != nil {
 		return err
 	}
-	ok := wire.ClaimOK{ID: m.ID, Mine: n.mine(claimed{m.Kind, string(m.Text)})}
+	what := claimed{m.Kind, string(m.Text)}
+	ok := wire.ClaimOK{ID: m.ID, Mine: n.mine(what)}
+	if slices.Contains(n.signed(), what) {
+		ok.NamesCert = n.names.cert.Append(nil)
+	}
 	n.sendMessage(now, c, wire.SessionClaimOK, ok.Append(nil))
-	return nil
-}
-
-// fromClaimOK takes an owner's own word; the first who says yes has the name.
-func (n *Node) fromClaimOK(now clock.Reading, c *conversation, b []byte) error {
-	m, err := wire.ParseClaimOK(b)
-	if err != nil {
-		return err
-	}
-	q := n.names.byClaim[m.ID]
-	if q == nil || !slices.Contains(q.owners, c.key.remote) {
-		return ErrNotFound
-	}
-	if m.Mine {
-		n.endQuery(now, q, c.key.remote)
-		return nil
-	}
-	q.owners = slices.DeleteFunc(q.owners, func(k ident.NodeID) bool { return k == c.key.remote })
-	if len(q.owners) == 0 {
-		n.endQuery(now, q, ident.NodeID{})
-	}
 	return nil
 }

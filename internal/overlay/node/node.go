@@ -83,6 +83,7 @@ type Config struct {
 	TrustNodes    []ident.NodeID     // single nodes that may agree on tunnels
 	AcceptByHand  bool               // accept-tunnels = manual
 	DNSNames      []string           // names that this node claims, lower case, without a domain
+	Names         *ident.NamesCert   // what the network's key gave to this node, or nil
 	Static        netip.Addr         // static address that this node claims, or none
 	LookupHops    uint8              // how far a lookup climbs (seed 001: 64)
 	LookupTimeout time.Duration      // how long it may take (seed 001: 20s)
@@ -173,7 +174,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.probes.init()
 	n.junk.init()
 	n.sizes.init()
-	n.names.init(&n.cfg)
+	n.names.init(n)
 	n.lookups.init()
 	for _, a := range cfg.Reserved {
 		n.leases.Reserve(a)

@@ -90,6 +90,7 @@ func (n *Node) attached(now clock.Reading, l *link) {
 	n.tellAbove(now, l)
 	n.retryOffers(now)
 	n.resumeSessions(now)
+	n.lookOwn(now)
 }
 
 // childAttached prepares the quota and the digest of a child's rows.
