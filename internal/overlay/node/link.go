@@ -358,16 +358,34 @@ func (n *Node) askAgain(now clock.Reading, l *link, out *Effects) {
 	n.question(now, l, out)
 }
 
-// watchLink asks early when data leaves over a link and nothing comes back. Data needs rows: a node
-// without any sleeps until its next keep-alive.
+// watchLink asks early when data leaves over a link and nothing comes back. A node that carries
+// nothing for others and sends nothing sleeps until its next keep-alive.
 func (n *Node) watchLink(now clock.Reading, l *link, out *Effects) {
 	sent, heard := l.live.Sent(), l.live.Heard()
 	quiet := sent > heard && now.Up-heard >= silence && now.Up-sent < silence
 	if quiet && !l.alarms.armed(askTimer) {
 		n.question(now, l, out)
 	}
-	if len(n.rows.byLabel) > 0 {
+	if n.carries() || now.Up-sent < silence+watchEvery {
 		n.timers.arm(l.up.watch, now.Up+watchEvery)
+	}
+}
+
+// carries tells whether rows lead through this node. What passes through is nobody's session here,
+// so that nobody tells when it begins: links have to be looked at from time to time.
+func (n *Node) carries() bool { return len(n.rows.byOut) > 0 }
+
+// linkBusy makes sure that the link of a session which was quiet and sends is looked at.
+func (n *Node) linkBusy(now clock.Reading, s *liveSession) {
+	l := s.link
+	if l == nil {
+		return
+	}
+	if l.toward {
+		n.timers.sooner(l.up.watch, now.Up+watchEvery)
+	}
+	if l.sizing != nil {
+		n.timers.sooner(l.sizing.timer, now.Up+sizeEvery)
 	}
 }
 

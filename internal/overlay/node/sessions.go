@@ -363,6 +363,7 @@ func (n *Node) noticed(now clock.Reading, seen []plane.Notice, out *Effects) {
 		case plane.NoticeBusy:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {
 				n.watchSoon(now, s)
+				n.linkBusy(now, s)
 			}
 		case plane.NoticeSession:
 			if s := n.sessions.byKey[x.Session.Key]; s != nil {

@@ -76,9 +76,9 @@ func (n *Node) watchSize(now clock.Reading, l *link) {
 	if l.sizing == nil {
 		l.sizing = &sizing{}
 		l.sizing.timer = newTimer(func(now clock.Reading, out *Effects) { n.sizeDue(now, l, out) })
-		n.timers.arm(l.sizing.timer, now.Up+sizeEvery)
 	}
 	l.sizing.since = now.Up
+	n.timers.sooner(l.sizing.timer, now.Up+sizeEvery)
 }
 
 // endSizing forgets what is under way about the size of a link.
@@ -132,7 +132,10 @@ func (n *Node) nextSize(now clock.Reading, l *link, out *Effects) {
 		return
 	}
 	x.asked = 0
-	n.timers.arm(x.timer, now.Up+sizeEvery)
+	// A link that rests wakes nobody: the first frame of a session that was quiet is told.
+	if n.carries() || now.Up-max(x.since, l.live.Sent()) < 2*sizeEvery {
+		n.timers.arm(x.timer, now.Up+sizeEvery)
+	}
 }
 
 // largely reports whether large frames go over a link these seconds.
