@@ -66,7 +66,7 @@ func TestASessionWhoseExchangeIsSwallowedEndsAndIsMadeAnew(t *testing.T) {
 	}
 }
 
-// says is the payload of a member that claims to do the exchange.
+// saysPQ is the payload of a member that claims to do the exchange.
 func (p *rawPeer) saysPQ() []byte {
 	x := wire.XKPayload{Flags: wire.FlagPQ << wire.XKFlagsPQ, NodeCert: p.who.Cert.Append(nil)}
 	return x.Append(nil)
@@ -128,8 +128,9 @@ func TestWhoOnlyClaimsToDoTheExchangeGetsNothingFromWhoRequiresIt(t *testing.T) 
 	s, hello := p.hello(g.ID(), p.who.Secret, nil)
 	s.call(hello)
 	s.finish(p.saysPQ())
+	question := wire.Claim{Kind: wire.ClaimName, Text: []byte("g")}
 	for range 10 {
-		s.message(wire.SessionClaim, wire.Claim{Kind: wire.ClaimName, Text: []byte("g")}.Append(nil))
+		s.message(wire.SessionClaim, question.Append(nil))
 	}
 	w.Run(time.Second)
 	counted(t, g, before, drop.NoSession, 10)

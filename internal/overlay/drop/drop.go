@@ -66,6 +66,7 @@ const (
 	NotAdmitted  // key whose network is not admitted here
 	StaleRecord  // record older than the one already held
 	Revoked      // key that its network has taken back
+	Churn        // change of a record or a tunnel that changes all the time
 	Quarantine   // what a neighbour with an expired certificate may not do, or too much of it
 
 	// Count is the number of reasons, None included: the size of an array of counters.
@@ -126,6 +127,7 @@ var names = [Count]string{
 	NotAdmitted:  "not-admitted",
 	StaleRecord:  "stale-record",
 	Revoked:      "revoked",
+	Churn:        "churn",
 	Quarantine:   "quarantine",
 }
 

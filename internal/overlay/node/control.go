@@ -368,7 +368,7 @@ func (n *Node) message(now clock.Reading, l *link, typ uint8, b []byte, out *Eff
 	case wire.ControlJunkOK:
 		return n.fromJunkOK(l, b)
 	case wire.ControlGone:
-		return n.fromGone(l, b)
+		return n.fromGone(now, l, b)
 	case wire.ControlUp:
 		return n.fromUp(now, l, b)
 	case wire.ControlLookup:

@@ -62,6 +62,7 @@ type Node struct {
 	probes   probeBook
 	junk     junkBook
 	sizes    sizeBook
+	churn    churn
 	names    nameBook
 	lookups  tagBook
 	heard    time.Duration // when a call of another network's member was last let in
@@ -174,6 +175,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.probes.init()
 	n.junk.init()
 	n.sizes.init()
+	n.churn.init(n)
 	n.names.init(n)
 	n.lookups.init()
 	for _, a := range cfg.Reserved {

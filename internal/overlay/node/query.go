@@ -275,6 +275,8 @@ func (n *Node) Gauges() []Gauge {
 		{"half-open handshakes", len(n.halves.ring), maxHalves},
 		{"labels", rows, n.labels.Cap()},
 		{"labels reported unknown", len(n.rows.unknown), maxUnknown},
+		{"keys that changed lately", len(n.churn.counts), maxChurn},
+		{"records to ask for again", n.churn.late.len(), maxLate},
 		{"labels with junk", len(n.junk.counts), maxJunk},
 		{"labels with hop MACs", n.junk.hops, maxHopRows},
 		{"labels reported too big", len(n.sizes.told), maxUnknown},

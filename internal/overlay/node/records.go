@@ -137,6 +137,11 @@ func (n *Node) fromRecord(now clock.Reading, l *link, b []byte) error {
 		return nil
 	}
 	if !n.records.Knows(r.Key, m.Record) {
+		if n.churn.often(now.Up, r.Key) {
+			n.count(drop.Churn)
+			n.tooOften(l, r.Key)
+			return nil
+		}
 		if err := n.admitRecord(now, l, r, m); err != nil {
 			n.count(refusal(err))
 			return nil
@@ -160,6 +165,7 @@ func (n *Node) putRecord(now clock.Reading, l *link, r *state.Record, m wire.Rec
 		n.count(drop.StaleRecord)
 		n.sendRecord(l, r.Key)
 	case change.Changed():
+		n.churn.changed(now.Up, r.Key, change)
 		if r.Key == l.peer {
 			delete(n.links.certs, l.id) // it lies in the log now
 		}
@@ -329,7 +335,7 @@ func (n *Node) admitEndpoint(r *state.Record, cert []byte) error {
 }
 
 // fromGone takes the news that a subtree below a child is gone.
-func (n *Node) fromGone(l *link, b []byte) error {
+func (n *Node) fromGone(now clock.Reading, l *link, b []byte) error {
 	g, err := wire.ParseGone(b)
 	if err != nil {
 		return err
@@ -339,6 +345,7 @@ func (n *Node) fromGone(l *link, b []byte) error {
 		return nil
 	}
 	n.records.Remove(g.Key)
+	n.churn.add(now.Up, g.Key)
 	n.mark(g.Key)
 	return nil
 }

@@ -69,6 +69,9 @@ func (n *Node) fromSwitch(now clock.Reading, c *conversation, b []byte) error {
 	switch {
 	case !ok || t.RemoteNode != c.key.remote:
 		n.count(drop.NoTunnel)
+	case s.State == wire.SwitchEnabled && t.DisabledThere && n.churn.often(now.Up, t.ID):
+		n.count(drop.Churn)
+		return nil // it will say so again
 	case !t.Deleted:
 		n.applySwitch(now, t, s.State)
 	}
@@ -84,6 +87,7 @@ func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
 		if !t.DisabledThere {
 			return
 		}
+		n.churn.add(now.Up, t.ID)
 		t.DisabledThere, text = false, "enabled by the other end"
 	case wire.SwitchDisabled:
 		if t.DisabledThere {

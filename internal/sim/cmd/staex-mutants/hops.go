@@ -45,3 +45,17 @@ var hops = []mutant{
 		"case false:",
 	},
 }
+
+// churns are the checks that nothing changes without end.
+var churns = []mutant{
+	{
+		"record-churn", node + "records.go",
+		"if n.churn.often(now.Up, r.Key) {",
+		"if false {",
+	},
+	{
+		"switch-churn", node + "switches.go",
+		"t.DisabledThere && n.churn.often(now.Up, t.ID):",
+		"t.DisabledThere && false:",
+	},
+}
