@@ -29,7 +29,10 @@ func (h *Host) deliver(p []byte) {
 		flow.FinishChecksum(ip)
 	}
 	var v flow.View
-	if r := v.Parse(ip); r != drop.None {
+	if r := v.Parse(ip); r == drop.Protocol {
+		h.deliverWhole(&v, ip)
+		return
+	} else if r != drop.None {
 		h.w.broken("%s was given a packet that does not parse: %v", h.Name, r)
 		return
 	}
@@ -51,10 +54,39 @@ func (h *Host) deliver(p []byte) {
 	}
 }
 
+// deliverWhole takes a packet that is neither UDP nor TCP nor ICMP.
+func (h *Host) deliverWhole(v *flow.View, ip []byte) {
+	got := Packet{
+		Proto: v.Proto, Src: netip.AddrPortFrom(v.Src, 0), Dst: netip.AddrPortFrom(v.Dst, 0),
+		Payload: string(ip[v.Payload:]),
+	}
+	if !h.open(got) {
+		h.w.broken("%s was given a packet of protocol %d from %v", h.Name, v.Proto, v.Src)
+	}
+	h.Got = append(h.Got, got)
+}
+
+// open reports whether two nodes of one network both allow each other's packets.
+func (h *Host) open(p Packet) bool {
+	id, ok := h.Node.ByAddr(p.Src.Addr())
+	if !ok || !h.cfg.NodeTraffic {
+		return false
+	}
+	for _, o := range h.w.hosts {
+		if o.ID() == id {
+			return o.cfg.NodeTraffic && o.Who.Cert.Network == h.Who.Cert.Network
+		}
+	}
+	return false
+}
+
 // permitted is the invariant of the whole product: nothing is delivered without a tunnel that
-// names its protocol and port at this end.
+// names its protocol and port at this end, or two nodes that both allow everything.
 func (h *Host) permitted(p Packet) {
 	if p.Proto != flow.ProtoUDP && p.Proto != flow.ProtoTCP {
+		return
+	}
+	if h.open(p) {
 		return
 	}
 	for _, t := range h.Node.Tunnels() {

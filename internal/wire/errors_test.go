@@ -149,6 +149,7 @@ func TestAWrongFieldIsNamedInTheError(t *testing.T) {
 		{"reject", put(8, 0), "reason", wire.ErrBadValue},
 		{"switch", put(40, 0), "state", wire.ErrBadValue},
 		{"switch", put(40, 4), "state", wire.ErrBadValue},
+		{"hello", put(0, 2), "ask", wire.ErrBadValue},
 		{"hello", put(0, 0, 141), "node certificate", wire.ErrBadLength},
 		{"link-payload", put(49, 17), "parents", wire.ErrBadLength},
 		{"xk-payload", put(1, 0, 141), "node certificate", wire.ErrBadLength},

@@ -2,39 +2,40 @@
 
 package wire
 
-// Hello is session message 11: the responder of a session between nodes shows its
-// certificates, as the initiator did in the handshake.
+// Hello is session message 11: a node that lets members of its network reach it outside
+// tunnels says so, and shows that it is a member.
 //
 //	 0                   1                   2                   3
 //	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-//	+-------------------------------+-------------------------------+
-//	|  length of node cert. (d)     |  node certificate (d) ...     |
-//	+-------------------------------+-------------------------------+
-//	|  length of network cert. (n)  |  network certificate (n)      |
-//	+-------------------------------+-------------------------------+
+//	+---------------+-------------------------------+---------------+
+//	|     ask       |  length of node cert. (d)     |  node (d) ... |
+//	+---------------+-------------------------------+---------------+
 //
 //	offset  size  field
-//	0       2     length of node certificate, d, 0 to 140
-//	2       d     node certificate
-//	2+d     2     length of network certificate, n, 0 to 384
-//	4+d     n     network certificate
+//	0       1     ask: 1 the other end is asked the same, 0 this is the answer
+//	1       2     length of node certificate, d, 1 to 140
+//	3       d     node certificate
 type Hello struct {
-	Node    []byte // node certificate, at most MaxNodeCert bytes; may be empty
-	Network []byte // network certificate, at most MaxNetworkCert bytes; may be empty
+	Ask  bool
+	Node []byte // node certificate, at most MaxNodeCert bytes
 }
 
 // Append appends the encoded body to dst. It panics when a field breaks its bound.
 func (h Hello) Append(dst []byte) []byte {
-	dst = appendSized(dst, "node certificate", h.Node, MaxNodeCert)
-	return appendSized(dst, "network certificate", h.Network, MaxNetworkCert)
+	ask := uint8(0)
+	if h.Ask {
+		ask = 1
+	}
+	return appendSized(append(dst, ask), "node certificate", h.Node, MaxNodeCert)
 }
 
-// ParseHello reads the body of a message. It does not look into the certificates.
+// ParseHello reads the body of a message. It does not look into the certificate.
 func ParseHello(b []byte) (Hello, error) {
 	c := cursor{frame: "hello", b: b}
-	h := Hello{
-		Node:    c.sized("node certificate", 0, MaxNodeCert),
-		Network: c.sized("network certificate", 0, MaxNetworkCert),
+	ask := c.u8("ask")
+	h := Hello{Ask: ask == 1, Node: c.sized("node certificate", 1, MaxNodeCert)}
+	if c.err == nil && ask > 1 {
+		c.fail("ask", ErrBadValue)
 	}
 	if err := c.end(); err != nil {
 		return Hello{}, err

@@ -241,8 +241,8 @@ func sessions() []Frame {
 		with(session("close", "Close", SessionClose, 0, 0), Close{}, ParseClose),
 		with(session("refs-lost", "RefsLost", SessionRefsLost, 9, 9),
 			RefsLost{3, 0x0102030405060708}, ParseRefsLost),
-		with(session("hello", "Hello", SessionHello, 4, 4+MaxNodeCert+MaxNetworkCert),
-			Hello{pattern(0x10, 24), pattern(0x40, 12)}, ParseHello),
+		with(session("hello", "Hello", SessionHello, 4, 3+MaxNodeCert),
+			Hello{true, pattern(0x10, 24)}, ParseHello),
 	}
 }
 

@@ -236,7 +236,7 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		}, wire.ParseSwitch),
 		"switch-ok": same(wire.SwitchOK{ID: id}, wire.ParseSwitchOK),
 		"close":     same(wire.Close{}, wire.ParseClose),
-		"hello":     same(wire.Hello{Node: node, Network: network}, wire.ParseHello),
+		"hello":     same(wire.Hello{Ask: true, Node: node}, wire.ParseHello),
 		"link-payload": same(wire.LinkPayload{
 			Flags: 255, KeepAlive: 1200, Size: 1452, NodeCert: node, NetworkCert: network,
 			Head: math.MaxUint32, Parents: keys(wire.MaxParents),

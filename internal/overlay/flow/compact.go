@@ -19,7 +19,7 @@ const (
 	KindEcho    Kind = 3 // ICMP echo request or reply
 	KindFull    Kind = 4 // TCP whose urgent flag or pointer is set
 	KindError   Kind = 5 // ICMP error about a packet of a flow
-	KindWhole   Kind = 6 // reserved: whole packets
+	KindWhole   Kind = 6 // packet of another protocol, between two nodes
 	KindPart    Kind = 7 // one part of a plaintext that did not fit
 
 	// KindDiff is TCP as differences, see Diff. On the wire it is kind 0 with the bit A: a session
@@ -30,9 +30,12 @@ const (
 const (
 	// NoSlot in Compact.Slot says that the flow has no slot and is announced with every packet.
 	NoSlot = 255
+	// AnyTarget in Compact.Target says that no tunnel names the port: both ports follow. Flows
+	// between two nodes are so; they have no slot.
+	AnyTarget = 255
 	// MaxCompact is the largest result of Compact.Len: a Full header with everything it can
 	// have.
-	MaxCompact = 2 + 1 + 3 + 14 + maxOptions
+	MaxCompact = 2 + 1 + 5 + 14 + maxOptions
 	// MaxParts is how many parts one plaintext may be cut into: 64 kB in the smallest frames.
 	MaxParts = 64
 
@@ -78,7 +81,9 @@ type Compact struct {
 
 	Slot   uint8
 	Target uint8  // index of the server's port in the tunnel's targets
-	Port   uint16 // the client's port
+	Port   uint16 // the client's port; with AnyTarget that of who sends
+	Peer   uint16 // with AnyTarget: the port of who receives
+	Proto  uint8  // Whole: the IP protocol number
 
 	Seq, Ack       uint32 // Seq also of an Error of a TCP flow: that of the packet it is about
 	Flags          uint16 // twelve bits, see View.Flags
@@ -139,13 +144,18 @@ func (c *Compact) Len() int {
 		if c.Announce {
 			n += 3
 		}
+		if c.Announce && c.Target == AnyTarget {
+			n += 2
+		}
 	case KindDiff:
 		n += 1 + c.diffSize()
 	case KindEcho:
 		n += 4
 	case KindPart:
 		n += 2
-	case KindControl, KindWhole:
+	case KindWhole:
+		n++
+	case KindControl:
 	}
 	switch c.Kind {
 	case KindTCP:
@@ -185,23 +195,34 @@ func (c *Compact) Append(dst []byte) []byte {
 			last |= 1
 		}
 		return append(dst, b0, c.PartID, last)
-	case KindControl, KindWhole:
+	case KindControl:
 		return append(dst, b0)
+	case KindWhole:
 	}
 	dst = append(dst, b0)
 	if c.DSCP != 0 {
 		dst = append(dst, c.DSCP)
 	}
-	if c.Kind == KindEcho {
+	switch c.Kind {
+	case KindEcho:
 		dst = binary.BigEndian.AppendUint16(dst, c.EchoID)
 		return binary.BigEndian.AppendUint16(dst, c.EchoSeq)
+	case KindWhole:
+		return append(dst, c.Proto)
+	case KindDiff:
+		return c.appendDiff(append(dst, c.Slot))
+	default:
+		return c.appendFlow(append(dst, c.Slot))
 	}
-	dst = append(dst, c.Slot)
-	if c.Kind == KindDiff {
-		return c.appendDiff(dst)
-	}
+}
+
+// appendFlow adds the announcement and what the kind has behind it.
+func (c *Compact) appendFlow(dst []byte) []byte {
 	if c.Announce {
 		dst = append(dst, c.Target, uint8(c.Port>>8), uint8(c.Port))
+	}
+	if c.Announce && c.Target == AnyTarget {
+		dst = binary.BigEndian.AppendUint16(dst, c.Peer)
 	}
 	switch c.Kind {
 	case KindUDP:
@@ -225,8 +246,7 @@ func (c *Compact) appendTCP(dst []byte) []byte {
 }
 
 // Decode reads the header at the front of b into c and returns its length; the payload is b[n:].
-// Every value has one encoding: what Append would not have written is drop.BadContext, as are
-// the reserved kind. A header that b is too short for is drop.Short.
+// Every value has one encoding: what Append would not have written is drop.BadContext. A header that b is too short for is drop.Short.
 func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 	*c = Compact{}
 	if len(b) == 0 {
@@ -242,9 +262,7 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		return 1, drop.None
 	case KindPart:
 		return c.decodePart(b)
-	case KindWhole:
-		return 0, drop.BadContext
-	case KindUDP, KindTCP, KindEcho, KindFull, KindError, KindDiff:
+	case KindUDP, KindTCP, KindEcho, KindFull, KindError, KindDiff, KindWhole:
 	}
 	n = 1
 	if b0&contextClass != 0 {
@@ -260,16 +278,20 @@ func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 		}
 		n = 2
 	}
-	if c.Kind == KindEcho {
+	switch c.Kind {
+	case KindEcho:
 		if len(b) < n+4 {
 			return 0, drop.Short
 		}
 		c.Reply = b0&contextReply != 0
 		c.EchoID, c.EchoSeq = binary.BigEndian.Uint16(b[n:]), binary.BigEndian.Uint16(b[n+2:])
 		return n + 4, drop.None
+	case KindWhole:
+		return c.decodeCarried(b, n)
+	default:
+		c.Announce = b0&contextAnnounce != 0 && c.Kind != KindDiff
+		return c.decodeFlow(b, n)
 	}
-	c.Announce = b0&contextAnnounce != 0 && c.Kind != KindDiff
-	return c.decodeFlow(b, n)
 }
 
 func (c *Compact) decodePart(b []byte) (int, drop.Reason) {
@@ -295,7 +317,16 @@ func (c *Compact) decodeFlow(b []byte, n int) (int, drop.Reason) {
 			return 0, drop.Short
 		}
 		c.Target, c.Port = b[n], binary.BigEndian.Uint16(b[n+1:])
-		n += 3
+		if n += 3; c.Target == AnyTarget {
+			if c.Slot != NoSlot {
+				return 0, drop.BadContext
+			}
+			if len(b) < n+2 {
+				return 0, drop.Short
+			}
+			c.Peer = binary.BigEndian.Uint16(b[n:])
+			n += 2
+		}
 	} else if c.Slot == NoSlot {
 		return 0, drop.BadContext
 	}

@@ -97,6 +97,14 @@ var headers = []struct {
 		Diff:  flow.Diff{Base: flow.NoRef, Held: 3, Mark: flow.NoRef, Ask: true},
 		Flags: flow.FlagACK | flow.FlagPSH, Seq: 100, Ack: 200, Window: 502,
 	}},
+	{"UDP between nodes", "0c ff ff c350 0035", flow.Compact{
+		Kind: flow.KindUDP, Announce: true, Slot: flow.NoSlot, Target: flow.AnyTarget, Port: 50000,
+		Peer: 53,
+	}},
+	{"GRE between nodes", "30 2f", flow.Compact{Kind: flow.KindWhole, Proto: 47}},
+	{"SCTP between nodes, IPv6, marked", "b3 08 84", flow.Compact{
+		Kind: flow.KindWhole, ECN: 2, V6: true, DSCP: 8, Proto: 132,
+	}},
 	{"first part", "38 2a 00", flow.Compact{Kind: flow.KindPart, PartID: 42}},
 	{"last part", "38 2a 03", flow.Compact{
 		Kind: flow.KindPart, PartID: 42, PartIndex: 1, PartLast: true,
@@ -164,7 +172,10 @@ var malformed = []struct{ name, hex string }{
 	{"error without slot and announcement", "28 ff 01"},
 	{"67 bytes fit", "28 05 06 0043"},
 	{"1,279 bytes fit on IPv6", "29 05 06 04ff"},
-	{"reserved kind 6", "30 00 00 00 00"},
+	{"whole hop-by-hop options", "30 00 00 00 00"},
+	{"whole UDP", "30 11 00"},
+	{"whole GRE with bit A", "34 2f 00"},
+	{"any target with a slot", "0c 05 ff c350 0035"},
 	{"part with ECN", "78 2a 00"},
 	{"part on IPv6", "39 2a 00"},
 	{"part with class", "3a 2a 00"},
@@ -196,7 +207,10 @@ func TestWhatAppendNeverWritesIsRefused(t *testing.T) {
 }
 
 func TestTheLongestHeaderIsMaxCompact(t *testing.T) {
-	c := flow.Compact{Kind: flow.KindFull, DSCP: 1, Announce: true, Urgent: 1, OptLen: 40}
+	c := flow.Compact{
+		Kind: flow.KindFull, DSCP: 1, Announce: true, Slot: flow.NoSlot, Target: flow.AnyTarget,
+		Urgent: 1, OptLen: 40,
+	}
 	if c.Len() != flow.MaxCompact || len(c.Append(nil)) != flow.MaxCompact {
 		t.Errorf("%d bytes, MaxCompact is %d", c.Len(), flow.MaxCompact)
 	}
@@ -207,7 +221,7 @@ func TestTheLongestHeaderIsMaxCompact(t *testing.T) {
 
 func TestWhatIsNoPacketHasNoHeaders(t *testing.T) {
 	for _, k := range []flow.Kind{
-		flow.KindControl, flow.KindError, flow.KindWhole, flow.KindPart,
+		flow.KindControl, flow.KindError, flow.KindPart,
 	} {
 		c := flow.Compact{Kind: k}
 		if n := flow.HeaderLen(&c); n != 0 {

@@ -65,6 +65,9 @@ func TestARebuiltPacketIsTheOneThatWasElided(t *testing.T) {
 			if c.Announce {
 				c.Target, c.Port = uint8(r.Uint32()), k.srcPort
 			}
+			if c.Announce && c.Target == flow.AnyTarget {
+				c.Slot, c.Peer = flow.NoSlot, k.dstPort
+			}
 		})
 		got := rebuild(t, plain, flow.Ends{
 			Src: src, Dst: dst, SrcPort: k.srcPort, DstPort: k.dstPort,

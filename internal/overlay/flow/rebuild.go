@@ -32,7 +32,9 @@ func HeaderLen(c *Compact) int {
 		return ip + tcpHeaderLen + int(c.OptLen)
 	case KindEcho:
 		return ip + echoHeaderLen
-	case KindControl, KindError, KindWhole, KindPart, KindDiff:
+	case KindWhole:
+		return ip
+	case KindControl, KindError, KindPart, KindDiff:
 	}
 	return 0
 }
@@ -115,7 +117,9 @@ func protocol(c *Compact) uint8 {
 		return ProtoUDP
 	case KindTCP, KindFull:
 		return ProtoTCP
-	case KindControl, KindEcho, KindError, KindWhole, KindPart, KindDiff:
+	case KindWhole:
+		return c.Proto
+	case KindControl, KindEcho, KindError, KindPart, KindDiff:
 	}
 	if c.V6 {
 		return ProtoICMPv6

@@ -33,7 +33,8 @@ type View struct {
 
 // Parse reads the headers of p, a whole IPv4 or IPv6 packet or super-packet without anything
 // before or after it. It accepts UDP, TCP with options, and ICMP; everything else has its own
-// reason. After any reason but drop.None the View must not be used.
+// reason. After any reason but drop.None the View must not be used; drop.Protocol alone leaves what
+// the IP header says, with Payload behind it.
 func (v *View) Parse(p []byte) drop.Reason {
 	*v = View{}
 	if len(p) == 0 {
@@ -91,6 +92,7 @@ func (v *View) parse4(p []byte) drop.Reason {
 	case ProtoUDP, ProtoTCP, ProtoICMP:
 		return drop.None
 	}
+	v.Payload = v.Transport
 	return drop.Protocol
 }
 
@@ -115,9 +117,10 @@ func (v *View) parse6(p []byte) drop.Reason {
 		return drop.None
 	case 44:
 		return drop.Fragment
-	case 0, 43, 50, 51, 60, 135, 139, 140, 253, 254: // IANA's list of extension header types
+	case 0, 43, 51, 60, 135, 139, 140, 253, 254: // IANA's list of extension header types, less ESP
 		return drop.ExtensionHeader
 	}
+	v.Payload = v.Transport
 	return drop.Protocol
 }
 

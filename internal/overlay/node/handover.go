@@ -36,9 +36,7 @@ func (n *Node) enroll(now clock.Reading, c *conversation, s *liveSession) {
 	n.learnTags(s)
 	s.watch = newTimer(func(now clock.Reading, out *Effects) { n.watchSession(now, s, out) })
 	n.timers.arm(s.watch, now.Up+sessionSilence)
-	if c.end != nil {
-		s.fast.Peer = c.end.peer
-	}
+	s.fast.Peer = n.peerOf(now, c)
 	n.tables.SetRow(plane.Row{
 		Kind: plane.RowSession, Label: s.mine, In: s.link.live, Session: s.fast,
 		Used: n.rows.byLabel[s.mine].used,
@@ -98,6 +96,8 @@ func (n *Node) promote(now clock.Reading, c *conversation, s *liveSession, out *
 	}
 	if c.end != nil {
 		c.end.peer.Client.Reset()
+	} else if o := n.openOf(c); o != nil {
+		o.told = false
 	}
 	n.publish(c)
 	n.event(Event{Kind: EventSessionUp, Key: c.key.remote})
@@ -106,7 +106,12 @@ func (n *Node) promote(now clock.Reading, c *conversation, s *liveSession, out *
 
 // publish tells the fast path which sessions deliver for a tunnel.
 func (n *Node) publish(c *conversation) {
-	if c.end == nil {
+	var peer *plane.Peer
+	if o := n.openOf(c); c.end != nil {
+		peer = c.end.peer
+	} else if o != nil && o.open {
+		peer = o.peer
+	} else {
 		return
 	}
 	fast := func(s *liveSession) *plane.Session {
@@ -119,8 +124,8 @@ func (n *Node) publish(c *conversation) {
 	if other == nil || other.held() {
 		other = c.past
 	}
-	c.end.peer.SetOther(fast(other))
-	c.end.peer.SetSession(fast(c.live))
+	peer.SetOther(fast(other))
+	peer.SetSession(fast(c.live))
 }
 
 // reached notes that the other end has the session and a path leads there: what waited is sent.
@@ -135,6 +140,15 @@ func (n *Node) reached(now clock.Reading, c *conversation, out *Effects) {
 	c.waits = nil
 	for _, m := range x.messages {
 		n.fast.Message(now.Up, c.live.fast, m)
+	}
+	if o := n.openOf(c); o != nil {
+		if !o.open {
+			for _, p := range x.packets {
+				n.hold(o, p)
+			}
+			x.packets = nil
+		}
+		n.met(now, o)
 	}
 	for _, p := range x.packets {
 		n.takeFast(out)
@@ -250,6 +264,7 @@ func (n *Node) endConversation(now clock.Reading, c *conversation) {
 			n.forgetSession(now, s)
 		}
 	}
+	n.closeWith(c)
 }
 
 // newLive makes a session of the keys that a handshake agreed on.

@@ -59,6 +59,7 @@ type Node struct {
 	tunnels  *tunnel.Book
 	ends     map[ident.NodeID]*tunnelEnd // by tunnel id; iterate over tunnels.List
 	offers   map[ident.NodeID]*offer     // by tunnel id; iterate over tunnels.List
+	opens    openBook
 	probes   probeBook
 	junk     junkBook
 	sizes    sizeBook
@@ -83,6 +84,7 @@ type Config struct {
 	TrustNetworks []ident.NetworkKey // whose members may agree on tunnels
 	TrustNodes    []ident.NodeID     // single nodes that may agree on tunnels
 	AcceptByHand  bool               // accept-tunnels = manual
+	NodeTraffic   bool               // node-traffic = allow
 	DNSNames      []string           // names that this node claims, lower case, without a domain
 	Names         *ident.NamesCert   // what the network's key gave to this node, or nil
 	Static        netip.Addr         // static address that this node claims, or none
@@ -187,6 +189,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	}
 	n.leases.Pin(n.self)
 	n.tables.SetSelf(lease.V4, lease.V6)
+	n.opens.init(n)
 	if err := n.own.load(n); err != nil {
 		return nil, err
 	}

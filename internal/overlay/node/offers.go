@@ -118,6 +118,8 @@ func (n *Node) fromNode(now clock.Reading, c *conversation, m wire.SessionMessag
 		return n.fromClaim(now, c, m.Body)
 	case wire.SessionClaimOK:
 		return n.fromClaimOK(now, c, m.Body)
+	case wire.SessionHello:
+		return n.fromHello(now, c, m.Body)
 	case wire.SessionOffer:
 		return n.fromOffer(now, c, m.Body)
 	case wire.SessionAccept:

@@ -199,12 +199,16 @@ func (n *Node) FromHost(now clock.Reading, pkt []byte, out *Effects) {
 	if peer == nil {
 		return
 	}
-	end := n.endByKey(peer.Key)
-	if end == nil || end.conv == nil {
-		n.count(drop.NoSession)
+	c, r := n.meantBy(now, peer, pkt)
+	if c == nil {
+		n.count(r)
 		return
 	}
-	c := end.conv
+	if o := n.openOf(c); o != nil && c.reachable() && !o.open {
+		n.hold(o, pkt)
+		n.met(now, o)
+		return
+	}
 	x := c.queue()
 	if len(x.packets) >= maxWaiting || x.size+len(pkt) > waitingBytes {
 		n.count(drop.QueueFull)

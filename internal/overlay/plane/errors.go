@@ -91,6 +91,11 @@ func quoted(now time.Duration, peer *Peer, q *flow.Quote, c *flow.Compact) drop.
 	if q.Dst != local {
 		return drop.NoTunnel
 	}
+	if pol.Side == SideNode {
+		c.ElideError(q)
+		placeNode(c, q.DstPort, q.SrcPort)
+		return drop.None
+	}
 	port, other := q.SrcPort, q.DstPort
 	if pol.Side == SideServer {
 		port, other = q.DstPort, q.SrcPort
@@ -125,12 +130,7 @@ func (w *Worker) inError(now time.Duration, s *Session) {
 		w.drop(drop.TunnelDisabled)
 		return
 	}
-	f, r := meant(now, peer, pol.Side, &c)
-	if r != drop.None {
-		w.drop(r)
-		return
-	}
-	e, r := ends(pol, f)
+	e, r := meant(now, peer, pol, &c)
 	if r != drop.None {
 		w.drop(r)
 		return
@@ -144,24 +144,27 @@ func (w *Worker) inError(now time.Duration, s *Session) {
 	}
 }
 
-// meant is the flow that an error is about, which both ends must know already.
-func meant(now time.Duration, peer *Peer, side Side, c *flow.Compact) (flow.Flow, drop.Reason) {
+// meant are the ends of the flow that an error is about, which both sides must know already.
+func meant(now time.Duration, peer *Peer, pol *Policy, c *flow.Compact) (flow.Ends, drop.Reason) {
+	if pol.Side == SideNode {
+		return nodeEnds(pol, c)
+	}
 	f := flow.Flow{Proto: c.ErrorProto(), V6: c.V6, Target: c.Target, Port: c.Port}
 	var ok bool
 	switch {
-	case c.Announce && side == SideServer:
+	case c.Announce && pol.Side == SideServer:
 		_, _, ok = peer.Server.Reverse(now, f)
 	case c.Announce:
 		ok = peer.Client.Has(f)
-	case side == SideServer:
+	case pol.Side == SideServer:
 		f, ok = peer.Server.Lookup(now, c.Slot, f.Proto, c.V6)
 	default:
 		f, ok = peer.Client.Lookup(now, c.Slot, f.Proto, c.V6)
 	}
 	if !ok {
-		return f, drop.NoFlow
+		return flow.Ends{}, drop.NoFlow
 	}
-	return f, drop.None
+	return ends(pol, f)
 }
 
 // forHost returns room for a packet of at most size bytes that this worker builds for the host,

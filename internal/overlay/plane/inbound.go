@@ -242,6 +242,10 @@ func (w *Worker) plain(now time.Duration, s *Session, p []byte) {
 			return
 		}
 		w.inError(now, s)
+	case flow.KindWhole:
+		w.whole = append(w.whole[:0], p...)
+		w.super.restore()
+		w.inWhole(now, s, n)
 	case flow.KindUDP, flow.KindTCP, flow.KindFull, flow.KindDiff:
 		w.segment(now, s, p, n)
 	default:
@@ -288,6 +292,9 @@ func (w *Worker) admit(now time.Duration, s *Session, payload int) (flow.Ends, d
 		return flow.Ends{}, drop.TunnelDisabled
 	}
 	mark(&s.data, now)
+	if pol.Side == SideNode {
+		return nodeEnds(pol, c)
+	}
 	proto := flow.ProtoOf(c.Kind)
 	f := flow.Flow{Proto: proto, V6: c.V6, Target: c.Target, Port: c.Port}
 	switch {

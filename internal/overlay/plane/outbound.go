@@ -31,7 +31,7 @@ func (w *Worker) Whole(now time.Duration, p []byte) []byte {
 		w.drop(r)
 	case r2 != drop.None || off.GSOType != flow.GSONone || off.Partial():
 		w.drop(drop.BadOffload)
-	case w.t.Peer(f.Dst) == nil:
+	case w.t.Peer(f.Dst) == nil && w.t.others.Load() == nil:
 		w.drop(drop.NoTunnel)
 	default:
 		whole, lost := w.cuts.Add(now, &f)
@@ -52,7 +52,9 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 		return w.drop(r)
 	}
 	ip, v, c := p[flow.OffloadSize:], &w.view, &w.head
-	if r := v.Parse(ip); r != drop.None {
+	if r := v.Parse(ip); r == drop.Protocol {
+		return w.outWhole(now, off, ip)
+	} else if r != drop.None {
 		return w.drop(r)
 	}
 	if r := off.Check(v); r != drop.None {
@@ -98,7 +100,7 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 func (w *Worker) place(now time.Duration, v *flow.View, c *flow.Compact) (*Peer, drop.Reason) {
 	peer := w.t.Peer(v.Dst)
 	if peer == nil {
-		return nil, drop.NoTunnel
+		return w.unknown(v)
 	}
 	pol := peer.Policy()
 	if pol == nil || !pol.On {
@@ -116,6 +118,10 @@ func (w *Worker) place(now time.Duration, v *flow.View, c *flow.Compact) (*Peer,
 	}
 	if v.Src != local {
 		return nil, drop.NoTunnel
+	}
+	if pol.Side == SideNode {
+		placeNode(c, v.SrcPort, v.DstPort)
+		return peer, drop.None
 	}
 	port, other := v.DstPort, v.SrcPort
 	if pol.Side == SideServer {

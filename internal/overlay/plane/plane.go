@@ -174,6 +174,8 @@ type Side uint8
 const (
 	SideServer Side = 1
 	SideClient Side = 2
+	// SideNode is either end of what two nodes of one network exchange outside tunnels.
+	SideNode Side = 3
 )
 
 // Policy is what one tunnel allows at this end. It never changes; a change is a new policy.

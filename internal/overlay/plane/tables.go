@@ -23,6 +23,7 @@ type Tables struct {
 	chunks []atomic.Pointer[chunk]
 	peers  atomic.Pointer[map[netip.Addr]*Peer]
 	self   atomic.Pointer[Self]
+	others atomic.Pointer[Peer] // see Open
 }
 
 // Self is this node's own inner addresses.
@@ -111,6 +112,10 @@ func (t *Tables) SetPeer(a netip.Addr, p *Peer) {
 	}
 	t.peers.Store(&fresh)
 }
+
+// Open makes packets of this node's own address to addresses that nobody is known behind misses of
+// p, which has neither a policy nor a session: the slow path may know who is meant.
+func (t *Tables) Open(p *Peer) { t.others.Store(p) }
 
 // Peer returns the tunnel end behind an inner address.
 func (t *Tables) Peer(a netip.Addr) *Peer { return (*t.peers.Load())[a] }
