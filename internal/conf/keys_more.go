@@ -94,7 +94,8 @@ var edgeKeys = []key[Config]{
 	},
 	{
 		name: "node-traffic", def: "deny",
-		doc:   "Traffic between nodes of this network outside tunnels: deny, allow.",
+		doc: "Traffic between nodes of this network outside tunnels, where both allow it:\n" +
+			"deny, allow.",
 		field: enum(func(c *Config) *string { return &c.Trust.NodeTraffic }, "deny", "allow"),
 	},
 	{

@@ -22,7 +22,6 @@ var unbuilt = []missing{
 	{key: "cert-update-addr", what: "automatic renewal of certificates"},
 	{key: "cert-update-enable", what: "automatic renewal of certificates", off: []string{"false"}},
 	{key: "cert-update-period", what: "automatic renewal of certificates"},
-	{key: "node-traffic", what: "traffic between nodes outside tunnels"},
 	{key: "exit-node", what: "the exit node"},
 	{key: "gateway", what: "the gateway"},
 	{key: "gateway-post-add-hook", what: "the gateway"},

@@ -189,6 +189,7 @@ func (d *daemon) nodeConfig(kept map[string][]byte, secret [leaseSecretSize]byte
 		TrustNetworks: slices.Concat(d.files.foreign, cfg.Trust.Networks),
 		TrustNodes:    cfg.Trust.Nodes,
 		AcceptByHand:  cfg.Tunnels.Accept == "manual",
+		NodeTraffic:   cfg.Trust.NodeTraffic == "allow",
 		Ranges: pool.Ranges{
 			V4: cfg.Resolver.IPv4, V6: cfg.Resolver.IPv6, MAC: cfg.Resolver.MAC,
 		},

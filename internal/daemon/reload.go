@@ -90,6 +90,9 @@ var fixed = []struct {
 	{"accept-tunnels", func(a, b *conf.Config) bool {
 		return a.Tunnels.Accept == b.Tunnels.Accept
 	}},
+	{"node-traffic", func(a, b *conf.Config) bool {
+		return a.Trust.NodeTraffic == b.Trust.NodeTraffic
+	}},
 	{"trusted-nodes", func(a, b *conf.Config) bool {
 		return slices.Equal(a.Trust.Nodes, b.Trust.Nodes)
 	}},

@@ -246,7 +246,8 @@ func (c *Compact) appendTCP(dst []byte) []byte {
 }
 
 // Decode reads the header at the front of b into c and returns its length; the payload is b[n:].
-// Every value has one encoding: what Append would not have written is drop.BadContext. A header that b is too short for is drop.Short.
+// Every value has one encoding: what Append would not have written is drop.BadContext. A header
+// that b is too short for is drop.Short.
 func (c *Compact) Decode(b []byte) (n int, r drop.Reason) {
 	*c = Compact{}
 	if len(b) == 0 {

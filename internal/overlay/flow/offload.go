@@ -117,7 +117,8 @@ func (o Offload) SegmentSize(payload int) int {
 
 // RebuildOffload describes the packet whose headers PutHeaders writes for c: payload bytes in
 // segs segments, each segSize long except that the last may be shorter. The checksum of UDP and
-// TCP is left to the device; that of an echo is PutEcho's, that of a Whole its sender's. segs must be at least 1.
+// TCP is left to the device; that of an echo is PutEcho's, that of a Whole its sender's. segs must
+// be at least 1.
 func RebuildOffload(c *Compact, payload, segSize, segs int) Offload {
 	if c.Kind == KindEcho || c.Kind == KindWhole {
 		return Offload{}

@@ -127,7 +127,9 @@ func (n *Node) closeWith(c *conversation) {
 
 // meantBy finds the conversation for a packet that the fast path could not place, or why there is
 // none.
-func (n *Node) meantBy(now clock.Reading, peer *plane.Peer, pkt []byte) (*conversation, drop.Reason) {
+func (n *Node) meantBy(now clock.Reading, peer *plane.Peer, pkt []byte) (
+	*conversation, drop.Reason,
+) {
 	if end := n.endByKey(peer.Key); end != nil && end.conv != nil {
 		return end.conv, drop.None
 	}
@@ -204,12 +206,11 @@ func (n *Node) fromHello(now clock.Reading, c *conversation, b []byte) error {
 		n.count(drop.NoTunnel)
 		return nil
 	}
-	cert, err := ident.DecodeNodeCert(m.Node)
-	if err != nil || cert.Key != c.key.remote || n.proven(n.opens.own, cert) != nil {
+	if !n.isMember(c.key.remote, m.Node) {
 		n.count(drop.NotAdmitted)
 		return nil
 	}
-	c.network = cert.Network
+	c.network = n.who.Cert.Network
 	o := n.openWith(now, c)
 	if o == nil {
 		n.count(drop.NoLease)
@@ -226,4 +227,10 @@ func (n *Node) fromHello(now clock.Reading, c *conversation, b []byte) error {
 	}
 	o.held, o.size = nil, 0
 	return nil
+}
+
+// isMember reports whether a certificate says of a key that it belongs to our own network.
+func (n *Node) isMember(key ident.NodeID, encoded []byte) bool {
+	cert, err := ident.DecodeNodeCert(encoded)
+	return err == nil && cert.Key == key && n.proven(n.opens.own, cert) == nil
 }

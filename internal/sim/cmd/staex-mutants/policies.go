@@ -80,6 +80,31 @@ var policies = []mutant{
 		"if false {",
 	},
 	{
+		"open-to-the-trusted", node + "neighbours.go",
+		"n.proven(n.opens.own, cert) == nil",
+		"n.proven(n.trusted, cert) == nil",
+	},
+	{
+		"open-to-another-key", node + "neighbours.go",
+		"err == nil && cert.Key == key &&",
+		"err == nil &&",
+	},
+	{
+		"open-without-hello", node + "handover.go",
+		"} else if o != nil && o.open {",
+		"} else if o != nil {",
+	},
+	{
+		"open-target-of-a-tunnel", fast + "nodes.go",
+		"if pol.Side != SideNode {\n\t\tr = drop.Protocol\n\t}",
+		"_ = drop.Protocol",
+	},
+	{
+		"open-spoofed", fast + "nodes.go",
+		"if self := w.t.Self(); others == nil || v.Src != self.V4 && v.Src != self.V6 {",
+		"if others == nil {",
+	},
+	{
 		"spoofed-source", fast + "outbound.go",
 		"if v.Src != local {",
 		"if !local.IsValid() {",
