@@ -114,10 +114,12 @@ func TestAClientGetsWhatItsTunnelNamesAndNothingElse(t *testing.T) {
 	g.Forget()
 	before = g.allDrops()
 	for i := 1; i < 256; i++ {
-		udp.Target = uint8(i)
+		if udp.Target = uint8(i); i == flow.AnyTarget {
+			udp.Slot = flow.NoSlot // as between nodes: both ports follow
+		}
 		send(udp, "another target")
 	}
-	udp.Target = 0
+	udp.Target, udp.Slot = 0, 3
 	tcp := udp
 	tcp.Kind = flow.KindTCP
 	send(tcp, "another protocol")

@@ -66,8 +66,8 @@ var policies = []mutant{
 	},
 	{
 		"error-in-from-nothing", fast + "errors.go",
-		"		ok = peer.Client.Has(f)\n	case side",
-		"		ok = true\n	case side",
+		"		ok = peer.Client.Has(f)\n	case pol.Side",
+		"		ok = true\n	case pol.Side",
 	},
 	{
 		"error-off", fast + "errors.go",
