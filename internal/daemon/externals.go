@@ -18,6 +18,9 @@ type gateway struct {
 	// opened are the devices on which forwarding was switched on for us. They stay confined until
 	// the daemon ends, because only then forwarding is switched off again.
 	opened []nft.Confined
+	// used: the filter has had targets. It is made without any, and a transaction that says so
+	// again would keep the node from the first handshakes after a start for 10 ms or more.
+	used bool
 	// trouble is what does not work, in sentences.
 	trouble []string
 }
@@ -33,8 +36,10 @@ func (l *loop) followExternals(now clock.Reading) {
 	g.trouble = nil
 	list := l.node.Externals(now)
 	rules := g.rules(h.device.Name(), list)
-	if err := h.filter.Set(rules); err != nil {
-		g.trouble = append(g.trouble, "external devices cannot be reached: "+err.Error())
+	if g.used = g.used || len(rules) > 0; g.used {
+		if err := h.filter.Set(rules); err != nil {
+			g.trouble = append(g.trouble, "external devices cannot be reached: "+err.Error())
+		}
 	}
 	for _, e := range list {
 		if err := g.open(h, e.Addr); err != nil {
