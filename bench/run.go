@@ -207,7 +207,7 @@ func (b *bench) turns(ctx context.Context, st *stand, t test) {
 	if t.rounds > 0 {
 		rounds = min(rounds, t.rounds)
 	}
-	failed := map[*peer.Site]bool{}
+	failed := map[*peer.Site]bool{} // at this test
 	for round := range rounds {
 		sites := slices.Clone(st.sites)
 		if round%2 == 1 {
@@ -217,7 +217,7 @@ func (b *bench) turns(ctx context.Context, st *stand, t test) {
 			if ctx.Err() != nil {
 				return
 			}
-			if failed[s] {
+			if failed[s] || (s.Peer.BulkOnly && !t.bulk) {
 				continue // it would again, and take its time
 			}
 			failed[s] = !b.measure(ctx, s, figure.Run{

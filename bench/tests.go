@@ -19,7 +19,8 @@ import (
 // test is one way to measure a peer.
 type test struct {
 	name   string
-	rounds int // at most so many; 0 means as many as the person wants
+	rounds int  // at most so many; 0 means as many as the person wants
+	bulk   bool // it is for peers that differ in nothing else, too
 	run    func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error)
 	// together measures all peers of a line at once, in place of run.
 	together func(ctx context.Context, b *bench, st *stand) []figure.Run
@@ -32,10 +33,10 @@ func testsOf(line peer.Line) []test {
 		{name: "idle", together: idle},
 		{name: "memory", rounds: 1, run: memoryIdle},
 		{name: "wire", rounds: 1, run: wire},
-		{name: "start", run: start},
+		{name: "start", rounds: 3, run: start},
 		{name: "rtt", run: roundTrip},
-		{name: "tcp1", run: streams(1)},
-		{name: "tcp4", run: streams(4)},
+		{name: "tcp1", bulk: true, run: streams(1)},
+		{name: "tcp4", bulk: true, run: streams(4)},
 		{name: "udp64", run: flood(64)},
 		{name: "udp200", run: flood(200)},
 		{name: "paced64", run: paced(64)},
@@ -134,7 +135,7 @@ func streams(n int) func(context.Context, *bench, *peer.Site) (map[string]float6
 // drainTime is how long the last datagrams of a flood may be on their way.
 const drainTime = 100 * time.Millisecond
 
-// flood offers more and more datagrams and keeps the best.
+// flood offers many datagrams, then as many as there can be, and keeps the better of both.
 func flood(size int) func(context.Context, *bench, *peer.Site) (map[string]float64, error) {
 	return func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error) {
 		f, err := load.OpenFlood(ctx, s.Path, size)
@@ -143,7 +144,7 @@ func flood(size int) func(context.Context, *bench, *peer.Site) (map[string]float
 		}
 		defer f.Close()
 		best := map[string]float64{}
-		for _, rate := range []int{100_000, 200_000, 0} {
+		for _, rate := range []int{100_000, 0} {
 			values, err := offer(s, f, rate, b.seconds/2)
 			if err != nil {
 				return nil, err

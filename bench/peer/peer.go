@@ -26,6 +26,8 @@ type Peer struct {
 	Name string
 	// About says what it is and how it is set up.
 	About string
+	// BulkOnly: it differs from another one only in what matters to streams.
+	BulkOnly bool
 	// relaysMax is how many nodes may stand between the two ends.
 	relaysMax int
 	start     func(c *chain)
@@ -43,10 +45,15 @@ const Reference = "wireguard-go"
 // by side, because they run one after the other.
 func All() []Peer {
 	return []Peer{
-		veth(), bound(), staex("staex", "", "defaults"),
-		staex("staex-1420", "tun-device-mtu = 1420", "TUN MTU 1420, else defaults"),
+		veth(), bound(), staex("staex", "", "defaults"), bulkOnly(
+			staex("staex-1420", "tun-device-mtu = 1420", "TUN MTU 1420, else defaults")),
 		wireguard(), nebula(), nebulaOffload(), yggdrasil(), tinc(), openvpn(),
 	}
+}
+
+func bulkOnly(p Peer) Peer {
+	p.BulkOnly = true
+	return p
 }
 
 // Proc is a program of a peer.
