@@ -101,7 +101,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	for _, step := range []func() error{
 		d.readFiles, d.choose, d.openLog, d.checkRanges, d.openStore, d.openSockets, d.openProbes,
 		d.openDevice, d.makeNode, d.openFilter, d.configureDevice, d.openDoors,
-		d.openRules, d.become,
+		d.openRules, d.tellDnsmasq, d.become,
 	} {
 		if err := step(); err != nil {
 			return err

@@ -75,6 +75,7 @@ var fixed = []struct {
 	{"one of resolver.* or dns-*", func(a, b *conf.Config) bool {
 		return a.Resolver == b.Resolver
 	}},
+	{"one of dnsmasq-*", func(a, b *conf.Config) bool { return a.Dnsmasq == b.Dnsmasq }},
 	{"one of unix-*", func(a, b *conf.Config) bool { return a.Socket == b.Socket }},
 	{"tun-device-name, tun-device-mtu or firewall-chain-name", func(a, b *conf.Config) bool {
 		return a.Device == b.Device

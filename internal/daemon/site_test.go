@@ -97,7 +97,8 @@ func newSite(t *testing.T, n *network, lines ...string) *site {
 func (s *site) configure(t *testing.T, lines ...string) {
 	t.Helper()
 	own := "data-dir = data\nunix-socket-path = sock\n"
-	s.write(t, "mcc.conf", []byte(own+strings.Join(lines, "\n")+"\nuser = root\n"))
+	rest := "\nuser = root\ndnsmasq-enable = false\n" // the machine's Dnsmasq is none of ours
+	s.write(t, "mcc.conf", []byte(own+strings.Join(lines, "\n")+rest))
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
