@@ -89,7 +89,7 @@ var placeholder = regexp.MustCompile(`\b([A-Z]+)-ID\b|\b(\w+)\.example\.org\b`)
 func (g *guide) typeLine(line typedLine) {
 	g.t.Helper()
 	h := g.w.Host(line.host)
-	command := strings.TrimPrefix(line.command, "sudo ")
+	command := strings.ReplaceAll(line.command, "sudo ", "")
 	command = placeholder.ReplaceAllStringFunc(command, func(word string) string {
 		if name, isID := strings.CutSuffix(word, "-ID"); isID {
 			return g.w.Host(strings.ToLower(name)).MCC("id")
@@ -204,6 +204,23 @@ func TestTheHowToOfNamesDoesWhatItSays(t *testing.T) {
 	if out := g.w.Host("technician").Run("dig", "+short", "@127.0.0.1", "-p", "8353",
 		"node1.staex"); strings.TrimSpace(out) != g.w.Host("technician").MCC("resolve", "node1") {
 		t.Errorf("dig: %q", out)
+	}
+}
+
+func TestTheHowToOfPortsDoesWhatItSays(t *testing.T) {
+	g := guided(t, map[string]string{"technician": "10.20.0.2"})
+	world.Story(g.w)
+	g.home, g.ids = g.w.Found("home"), map[string]string{}
+	for name, parents := range map[string]string{
+		"public": "", "gateway": "203.0.113.1", "technician": "203.0.113.1",
+	} {
+		g.ids[name] = g.home.Init(g.w.Host(name), parents)
+		g.service(g.w.Host(name), "enable --now mcc")
+	}
+	g.camera("gateway", "camera1")
+	g.typeAll("ports.md")
+	if g.w.Host("stranger").Try("curl", "-sm", "2", "http://10.20.0.2:8081/").OK() {
+		t.Error("the page opens although there is no rule any more")
 	}
 }
 
