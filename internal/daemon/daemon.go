@@ -14,6 +14,7 @@
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
 //	ways      a cable, a route or an address that comes or goes -> node           ways.go
 //	reminders new sessions                     -> programs that only read         reminders.go
+//	alarm     what is due                              -> node                      loop.go
 //	parents   host names of parents            -> node                            parents.go
 //	watch     the tunnels directory            -> node                            watch.go
 //	control   the control socket               -> node                            control.go
@@ -165,8 +166,8 @@ func (d *daemon) makeNode() error {
 	if err != nil {
 		return d.damaged(err)
 	}
-	d.loop = newLoop(d)
-	return nil
+	d.loop, err = newLoop(d)
+	return err
 }
 
 func (d *daemon) damaged(err error) *Failure {
@@ -231,6 +232,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer stop()
 	d.crew.failed = stop
 	d.crew.start("node", func() error { return d.loop.run(ctx) })
+	d.crew.start("alarm", func() error { return d.loop.ring(ctx) })
 	d.startReaders()
 	d.startProbes()
 	d.startDoors()

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"staex/internal/clock"
+	"staex/internal/host/uptime"
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
 )
@@ -23,7 +25,9 @@ type loop struct {
 	keep    *keeper
 	out     node.Effects
 	clocks  clocks
-	armed   time.Duration // when the timer fires, or unarmed
+	alarm   *uptime.Alarm
+	rings   chan struct{} // the alarm has rung; holds one ring
+	armed   time.Duration // when the alarm rings, or unarmed
 	frames  queue
 	packets chan []byte
 	calls   chan call
@@ -37,7 +41,7 @@ type loop struct {
 	rest    rest
 }
 
-// unarmed is a moment at which no timer fires.
+// unarmed is a moment at which no alarm rings.
 const unarmed time.Duration = -1
 
 // A call is something to do in the node's goroutine.
@@ -46,8 +50,13 @@ type call struct {
 	done chan error // the disk's, once what do caused is done; holds one
 }
 
-func newLoop(d *daemon) *loop {
+func newLoop(d *daemon) (*loop, error) {
+	alarm, err := uptime.NewAlarm()
+	if err != nil {
+		return nil, err
+	}
 	return &loop{
+		alarm: alarm, rings: make(chan struct{}, 1), rest: rest{profile: d.profile},
 		d: d, node: d.node, keep: newKeeper(d.store), armed: unarmed,
 		frames:  make(queue, d.profile.parcels),
 		packets: make(chan []byte, d.profile.packets),
@@ -55,7 +64,7 @@ func newLoop(d *daemon) *loop {
 		ended:   make(chan struct{}),
 		probes:  map[uint64]chan<- node.Event{},
 		refused: map[ident.NodeID]string{},
-	}
+	}, nil
 }
 
 // run is the goroutine: it waits for whatever comes first, tells the node, and does what the node
@@ -63,33 +72,27 @@ func newLoop(d *daemon) *loop {
 // to the neighbours.
 func (l *loop) run(ctx context.Context) error {
 	defer close(l.ended)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	now := l.moment()
 	for ; ; l.d.traffic.woke[wokeNode].Add(1) {
-		if due := min(l.node.Deadline(), l.keep.due()); due != l.armed {
-			l.armed = due
-			timer.Stop()
-			if due != node.Never {
-				timer.Reset(max(due-now.Up, 0))
-			}
-		}
+		l.arm(now.Up)
 		select {
 		case p := <-l.frames:
 			now = l.moment()
-			l.rest.worked = now.Up
+			if p.isWork() {
+				l.rest.work(now.Up)
+			}
 			l.take(now, p)
 		case b := <-l.packets:
 			now = l.moment()
-			l.rest.worked = now.Up
+			l.rest.work(now.Up)
 			l.node.FromHost(now, b, &l.out)
 			_ = l.perform(now) // told, and tried again
 		case c := <-l.calls:
 			now = l.moment()
-			l.rest.worked = now.Up
+			l.rest.work(now.Up)
 			c.do(now, &l.out)
 			c.done <- l.perform(now)
-		case <-timer.C:
+		case <-l.rings:
 			l.armed, now = unarmed, l.moment()
 			l.node.Expire(now, &l.out)
 			_ = l.perform(now) // as above
@@ -99,6 +102,37 @@ func (l *loop) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// arm sets the alarm to what is due first.
+func (l *loop) arm(now time.Duration) {
+	due := min(l.node.Deadline(), l.keep.due())
+	if due == l.armed {
+		return
+	}
+	l.armed = due
+	var err error
+	if due == node.Never {
+		err = l.alarm.Off()
+	} else {
+		err = l.alarm.Set(due - now)
+	}
+	if !errors.Is(err, os.ErrClosed) { // at the end there is nothing to wait for
+		l.d.log.problem("setting the alarm", err)
+	}
+}
+
+// ring is the goroutine that waits for the alarm.
+func (l *loop) ring(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.alarm.Close() })
+	defer stop()
+	for l.alarm.Wait() == nil {
+		select {
+		case l.rings <- struct{}{}:
+		default: // the loop has not come to the last one yet
+		}
+	}
+	return nil
 }
 
 // take gives the node what the fast path left to it.

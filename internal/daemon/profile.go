@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"math"
 	"runtime/debug"
 
 	"staex/internal/host/memory"
@@ -66,9 +67,16 @@ func profileOf(name string, machine uint64) profile {
 // choose applies the profile to what is the program's own.
 func (d *daemon) choose() error {
 	d.profile = profileOf(d.files.cfg.Process.Profile, memory.Machine())
-	debug.SetGCPercent(d.profile.collectAt)
-	if most := d.profile.heapMost; most > 0 {
-		debug.SetMemoryLimit(most)
-	}
+	d.profile.collect()
 	return nil
+}
+
+// collect sets the collector to work.
+func (p *profile) collect() {
+	debug.SetGCPercent(p.collectAt)
+	if p.heapMost > 0 {
+		debug.SetMemoryLimit(p.heapMost)
+		return
+	}
+	debug.SetMemoryLimit(math.MaxInt64)
 }

@@ -21,6 +21,11 @@ type parcel struct {
 	probe bool // the frame came to the second socket
 }
 
+// isWork tells apart what an idle node gets all the time.
+func (p parcel) isWork() bool {
+	return !p.probe && (p.link == 0 || classOf(p.frame) != classKeepAlive)
+}
+
 // A queue leads from the fast path to the node. It never blocks the fast path.
 type queue chan parcel
 

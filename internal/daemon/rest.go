@@ -3,6 +3,8 @@
 package daemon
 
 import (
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"staex/internal/host/memory"
@@ -13,20 +15,45 @@ const (
 	restAfter = 4 * time.Second
 	// restEvery is how often memory is given back at most: it costs a millisecond or two.
 	restEvery = 5 * time.Minute
+	// restMost is how often it is given back at least: keep-alives leave some garbage, too.
+	restMost = time.Hour
+	// restRoom is how many bytes may come together until the collector works all the same: not
+	// everything that makes garbage asks the node first.
+	restRoom = 4 << 20
 )
 
-// rest gives back what a burst of work needed, once it is over. It has no timer of its own: it
-// looks when the node wakes for something else.
+// rest gives back what a burst of work needed, once it is over, and keeps the collector still until
+// the next one: left alone it collects every two minutes, which wakes every processor a few dozen
+// times for nothing. The fast path makes no garbage. A rest has no timer of its own: it looks when
+// the node wakes for something else.
 type rest struct {
-	worked time.Duration // last request, frame or packet, on the Up clock
-	gave   time.Duration // when memory was last given back
+	profile profile
+	worked  time.Duration // last request, packet, or frame that is no keep-alive, on the Up clock
+	gave    time.Duration // when memory was last given back
+	still   bool          // the collector is off
 }
 
-// look gives memory back if there was work since the last time and it is over.
+// work notes that there is something to do.
+func (r *rest) work(now time.Duration) {
+	r.worked = now
+	if r.still {
+		r.still = false
+		r.profile.collect()
+	}
+}
+
+// look gives memory back if there was work since the last time and it is over, and once in a while.
 func (r *rest) look(now time.Duration) error {
-	if r.worked <= r.gave || now-r.worked < restAfter || r.gave != 0 && now-r.gave < restEvery {
+	switch {
+	case r.still && now-r.gave >= restMost:
+	case r.worked <= r.gave, now-r.worked < restAfter, r.gave != 0 && now-r.gave < restEvery:
 		return nil
 	}
-	r.gave = now
-	return memory.GiveBack()
+	r.gave, r.still = now, true
+	err := memory.GiveBack()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	debug.SetMemoryLimit(int64(m.Sys-m.HeapReleased) + restRoom)
+	debug.SetGCPercent(-1)
+	return err
 }
