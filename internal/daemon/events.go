@@ -37,6 +37,7 @@ var lines = map[node.EventKind]struct {
 	node.EventSessionMoved:   {slog.LevelDebug, "session moved"},
 	node.EventSessionRefused: {slog.LevelWarn, "session refused"},
 	node.EventKeepAlive:      {slog.LevelInfo, "keep-alive period learned"},
+	node.EventCloned:         {slog.LevelWarn, "a key is used by two devices"},
 	node.EventNameClash:      {slog.LevelWarn, "a name is claimed twice"},
 }
 

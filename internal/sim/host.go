@@ -293,7 +293,7 @@ var eventNames = map[node.EventKind]string{
 	node.EventExternals:      "externals changed", node.EventLookup: "lookup",
 	node.EventRevoked: "keys revoked", node.EventWithheld: "a list is withheld",
 	node.EventSessionMoved: "session moved with", node.EventKeepAlive: "another keep-alive period",
-	node.EventNameClash: "name claimed twice by",
+	node.EventNameClash: "name claimed twice by", node.EventCloned: "key used twice:",
 }
 
 // Keys are the keys of the world's own network, to name it in a configuration.

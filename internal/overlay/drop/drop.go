@@ -67,6 +67,7 @@ const (
 	StaleRecord  // record older than the one already held
 	Revoked      // key that its network has taken back
 	Churn        // change of a record or a tunnel that changes all the time
+	Cloned       // key that shows up at two places by turns
 	Quarantine   // what a neighbour with an expired certificate may not do, or too much of it
 
 	// Count is the number of reasons, None included: the size of an array of counters.
@@ -128,6 +129,7 @@ var names = [Count]string{
 	StaleRecord:  "stale-record",
 	Revoked:      "revoked",
 	Churn:        "churn",
+	Cloned:       "cloned",
 	Quarantine:   "quarantine",
 }
 

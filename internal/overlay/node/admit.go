@@ -308,6 +308,9 @@ func (n *Node) fromHello3(now clock.Reading, from netip.AddrPort, b []byte) {
 	if err == nil && len(n.links.byID) >= maxLinks {
 		err = ErrFull
 	}
+	if err == nil && !n.childMayMove(now, cert.Key, from) {
+		err = ErrCloned
+	}
 	if err != nil {
 		n.countRefusal(err)
 		n.event(Event{Kind: EventChildRefused, Addr: from, Text: err.Error()})

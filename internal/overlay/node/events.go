@@ -36,6 +36,7 @@ const (
 	EventSessionRefused                      // no session, by the other end's setting (Key, Text)
 	EventKeepAlive                           // how often the parent hears of us changed (Took)
 	EventNameClash                           // several nodes claim a name (Key = who lost it, Text)
+	EventCloned                              // two devices use one key (Key, Text)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

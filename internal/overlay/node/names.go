@@ -157,7 +157,7 @@ func (n *Node) Warnings() (list []string) {
 		}
 	}
 	slices.Sort(list)
-	return list
+	return append(list, n.cloneWarnings()...)
 }
 
 // Lookup asks who owns a DNS name, or a static address if Addr is valid. The answer is an

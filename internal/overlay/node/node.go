@@ -39,6 +39,7 @@ type Node struct {
 	revs     revocations
 	moments  moments
 	chains   chainBook
+	clones   cloneBook
 	wall     uint32   // what a synchronised clock shows now, in Unix seconds; 0 without one
 	admitted networks // whose children may attach
 	trusted  networks // whose members may agree on tunnels
@@ -179,6 +180,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	n.sizes.init()
 	n.churn.init(n)
 	n.names.init(n)
+	n.clones.init()
 	n.lookups.init()
 	for _, a := range cfg.Reserved {
 		n.leases.Reserve(a)

@@ -175,6 +175,9 @@ func (n *Node) Route(from, to ident.NodeID) ([]ident.NodeID, bool) {
 // Problems lists what keeps the node from working, in sentences; empty means healthy.
 func (n *Node) Problems() []string {
 	list := n.revocationProblems()
+	if why := n.cloneProblem(); why != "" {
+		list = append(list, why)
+	}
 	if p := n.parents.active; p != nil && p.held() {
 		list = append(list, "parent "+n.parents.list[p.entry].Entry+": "+quarantined(p.up.issuer))
 	}
@@ -291,6 +294,7 @@ func (n *Node) Gauges() []Gauge {
 		{"records fetched", len(n.fetching), maxFetching},
 		{"records passed on", len(n.passing), maxPassing + maxFetching},
 		{"networks of authorities", len(n.chains.certs), maxChains},
+		{"keys that moved lately", len(n.clones.of), maxSuspects},
 		{"links in quarantine", len(n.confined), maxConfined},
 		{"probes", n.probes.count, maxProbes},
 		{"lists to tell a neighbour", lists, maxLists},

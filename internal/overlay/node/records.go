@@ -157,6 +157,9 @@ func (n *Node) putRecord(now clock.Reading, l *link, r *state.Record, m wire.Rec
 	if r.Key == l.peer && len(cert) == 0 {
 		cert = n.links.certs[l.id]
 	}
+	if !n.rowMayMove(now, l, r) {
+		return
+	}
 	old, known := n.records.Branch(r.Key)
 	from := state.From{Via: state.Via(l.id), Neighbour: l.peer}
 	change := n.records.Admit(r, m.Record, cert, from)
@@ -238,16 +241,13 @@ func (n *Node) fromAbove(l *link, r *state.Record, encoded []byte) {
 		return
 	}
 	if row.Via == state.Self {
-		if secret, kind, parent, ok := n.ownKey(r.Key, l); ok {
+		if secret, kind, parent, ok := n.ownKey(r.Key, l); ok && n.leaps() {
 			n.own.seq[r.Key] = r.Seq
 			n.say(kind, secret, parent)
 		}
 		return
 	}
-	if r.Seq == row.Seq {
-		return
-	}
-	n.records.Remove(r.Key)
+	n.records.Remove(r.Key) // of equal number, too: its owner lost its disk, or there are two
 	if down := n.links.byID[plane.LinkID(row.Via)]; down != nil && !down.toward {
 		n.tell(down, wire.ControlRecord, wire.Record{Record: encoded}.Append(nil))
 	}

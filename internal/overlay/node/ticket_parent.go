@@ -334,6 +334,10 @@ func (n *Node) comesBack(now clock.Reading, id plane.LinkID, from netip.AddrPort
 		n.dropLabel(now, x.mine)
 		return nil
 	}
+	if !n.childMayMove(now, c.cert.Key, from) {
+		n.dropLabel(now, x.mine)
+		return nil
+	}
 	l := n.linkUp(now, linkKeys{
 		peer: c.cert.Key, network: c.cert.Network, addr: from, mine: x.mine, theirs: x.theirs,
 		keys: x.keys, size: x.size,

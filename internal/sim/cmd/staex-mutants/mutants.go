@@ -14,7 +14,7 @@ const (
 // mutants are the checks that keep somebody out, grouped by what they keep out.
 var mutants = slicesOf(
 	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
-	tickets, chains, quarantines, hops, headers, claims, exchanges, churns,
+	tickets, chains, quarantines, hops, headers, claims, exchanges, churns, clones,
 )
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
