@@ -118,8 +118,8 @@ var coreKeys = []key[Config]{
 		field: path(func(c *Config) *string { return &c.Process.DataDir }),
 	},
 	{
-		name: "tun-device-name", def: "mcc0",
-		doc: "Name of the virtual network device.",
+		name: "tun-device-name", def: deviceName,
+		doc: "Name of the virtual network device (mcc0; on macOS utun83).",
 		field: word(func(c *Config) *string { return &c.Device.Name },
 			maxDeviceName, requiredWord),
 	},

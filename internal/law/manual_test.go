@@ -70,7 +70,7 @@ func (e entry) wants() []string {
 				value = ours
 			}
 			if e.name != "dependent-nodes" { // its row says that it is deprecated
-				all = append(all, regexp.QuoteMeta("("+value+")"))
+				all = append(all, `\(`+regexp.QuoteMeta(value)+`[;)]`)
 			}
 		}
 		return all
