@@ -9,23 +9,21 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-func TestAMonitorReadsTheCountersFromASocketFile(t *testing.T) {
-	needDevices(t)
-	n := newNetwork(t)
-	root := newSite(t, n, append(alone(1), "metrics-listen = ./metrics.sock")...)
-	r := root.start(t)
-	leaf := newSite(t, n, append(alone(2), "parents = 127.0.0.1:9401")...).start(t)
+// monitor fetches pages from the socket file of a site.
+func monitor(s *site) func(t *testing.T) string {
 	client := http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", root.path("metrics.sock"))
+			return (&net.Dialer{}).DialContext(ctx, "unix", s.path("metrics.sock"))
 		},
 	}}
-	var page string
-	until(t, "the monitor sees the child", func() bool {
+	return func(t *testing.T) string {
+		t.Helper()
 		answer, err := client.Get("http://node/metrics")
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +33,20 @@ func TestAMonitorReadsTheCountersFromASocketFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page = string(text)
+		return string(text)
+	}
+}
+
+func TestAMonitorReadsTheCountersFromASocketFile(t *testing.T) {
+	needDevices(t)
+	n := newNetwork(t)
+	root := newSite(t, n, append(alone(1), "metrics-listen = ./metrics.sock")...)
+	r := root.start(t)
+	leaf := newSite(t, n, append(alone(2), "parents = 127.0.0.1:9401")...).start(t)
+	look := monitor(root)
+	var page string
+	until(t, "the monitor sees the child", func() bool {
+		page = look(t)
 		return strings.Contains(page, "\nmcc_children 1\n")
 	})
 	for _, want := range []string{"mcc_parent_up 1\n", `id="` + root.id.String() + `"`} {
@@ -51,4 +62,39 @@ func TestAMonitorReadsTheCountersFromASocketFile(t *testing.T) {
 	if _, err := net.Dial("unix", root.path("metrics.sock")); err == nil {
 		t.Error("the socket is still there")
 	}
+}
+
+func TestAnIdleRootIsWokenByWhoAsksAndByNothingElse(t *testing.T) {
+	needDevices(t)
+	s := newSite(t, newNetwork(t), append(alone(1), "metrics-listen = ./metrics.sock")...)
+	r := s.start(t)
+	look := monitor(s)
+	wakes := func() (sum int) {
+		for _, m := range regexp.MustCompile(`(?m)^mcc_wakeups_total\{of="(node|socket)"\} (\d+)$`).
+			FindAllStringSubmatch(look(t), -1) {
+			n, err := strconv.Atoi(m[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		return sum
+	}
+	// What the start left to do comes to its end.
+	last := wakes()
+	until(t, "the root sleeps", func() bool {
+		before := last
+		last = wakes()
+		return last == before+1
+	})
+	first, times := wakes(), 0
+	until(t, "a while has passed", func() bool {
+		times++
+		last = wakes()
+		return times == 100
+	})
+	if last != first+times {
+		t.Errorf("asked %d times, the node woke %d times", times, last-first)
+	}
+	r.end(t)
 }
