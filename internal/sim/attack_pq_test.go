@@ -234,3 +234,35 @@ func TestAnAnswerToNoKeyEndsTheSessionOfWhoCalled(t *testing.T) {
 	}
 	sound(t, w)
 }
+
+func TestAChildThatOnlyClaimsToDoTheExchangeIsNotHeardAndNotKept(t *testing.T) {
+	w := homePQ(334, node.PQRequire, node.PQPrefer, node.PQPrefer)
+	root := w.Host("root")
+	agreed(t, w)
+	p := w.newRaw(evilAddr, rootAddr, nil)
+	p.says = wire.LinkPayload{
+		KeepAlive: 30, Size: wire.MinDatagram, NodeCert: p.who.Cert.Append(nil), Flags: wire.FlagPQ,
+	}.Append(nil)
+	before := root.allDrops()
+	links, records := root.gauge(t, "links"), root.gauge(t, "records")
+	p.dial()
+	w.Run(time.Second)
+	if n := root.gauge(t, "links"); n != links+1 {
+		t.Fatalf("%d links became %d", links, n)
+	}
+	p.announce(root.ID())
+	p.knock(w.Host("gateway").ID(), 1)
+	w.Run(time.Second)
+	counted(t, root, before, drop.BadType, 2)
+	if n := root.gauge(t, "records"); n != records || root.gauge(t, "path set-ups") != 0 {
+		t.Errorf("%d records became %d", records, n)
+	}
+	for range 25 { // it shows that it lives, and that is not enough
+		p.frame(true, nil)
+		w.Run(time.Second)
+	}
+	if n := root.gauge(t, "links"); n != links {
+		t.Errorf("%d links became %d: the link stands without the exchange", links, n)
+	}
+	survived(t, w)
+}
