@@ -104,6 +104,29 @@ func TestTwoNodesThatAllowItReachEachOtherWithEverything(t *testing.T) {
 	}
 }
 
+// Programs on both machines may begin at the same moment, and links may be as fast both ways.
+func TestTwoNodesThatCallEachOtherAtOnceStayConnected(t *testing.T) {
+	for seed := uint64(76); seed < 84; seed++ {
+		w, x, y := pairOf(seed, true, true)
+		if seed%2 == 1 {
+			w.SetLink(Link{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond})
+		}
+		for second := range 60 {
+			x.Forget()
+			y.Forget()
+			knock(x, y)
+			knock(y, x)
+			w.Run(time.Second)
+			const each = 6 // UDP, GRE and the answer to the echo, over IPv4 and IPv6
+			if second > 0 && (len(x.Got) != each || len(y.Got) != each) {
+				t.Fatalf("seed %d, second %d: x received %d packets, y %d, want %d", seed, second,
+					len(x.Got), len(y.Got), each)
+			}
+		}
+		sound(t, w)
+	}
+}
+
 // The default is to deny, and both ends have to say otherwise.
 func TestNodesReachNothingOfEachOtherUnlessBothAllowIt(t *testing.T) {
 	for _, c := range []struct{ x, y bool }{{false, false}, {true, false}, {false, true}} {

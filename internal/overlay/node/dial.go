@@ -356,6 +356,11 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 		n.dropLabel(now, h.mine)
 		return
 	}
+	if c.crossed() {
+		n.count(drop.NoSession)
+		n.dropLabel(now, h.mine)
+		return
+	}
 	n.claimed(now, p.Network, p.Head, c.key.remote)
 	kem, willing := n.agreeSession(c, p.Flags, h.hs.Keys())
 	if !willing {
@@ -367,6 +372,19 @@ func (n *Node) fromPathHandshake(now clock.Reading, b []byte, out *Effects) {
 	n.establish(now, c, live, out)
 	n.confirm(now, live)
 	n.awaitSessionKEM(now, live)
+}
+
+// crossed reports whether two nodes have called each other at once and our call counts: that of the
+// lower key, as between the ends of a tunnel. But who calls a node is known with message 3 only,
+// when both calls may be through; if each end kept the other's, neither would hear from it.
+func (c *conversation) crossed() bool {
+	if c.end != nil || c.key.local.Compare(c.key.remote) >= 0 {
+		return false
+	}
+	ours := func(s *liveSession) bool {
+		return s != nil && s.link != nil && s.proof.Began() && s.fast.Heard() == 0
+	}
+	return ours(c.live) || ours(c.next)
 }
 
 // caller finds out who proved itself with message 3; nil if it may not talk to us.
