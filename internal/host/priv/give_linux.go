@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -101,9 +102,14 @@ func MayBecome(to Account) error {
 // mapped reads /proc/self/uid_map (user_namespaces(7)).
 func mapped(text string, id int) bool {
 	for line := range strings.Lines(text) {
-		var inside, outside, count int
-		if _, err := fmt.Sscan(line, &inside, &outside, &count); err == nil &&
-			id >= inside && id-inside < count {
+		fields := strings.Fields(line) // first inside, first outside, count
+		const columns = 3
+		if len(fields) != columns {
+			continue
+		}
+		first, err := strconv.ParseInt(fields[0], 10, 64)
+		count, err2 := strconv.ParseInt(fields[2], 10, 64)
+		if err == nil && err2 == nil && int64(id) >= first && int64(id)-first < count {
 			return true
 		}
 	}
