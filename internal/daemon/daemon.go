@@ -161,7 +161,8 @@ func (d *daemon) makeNode() error {
 	cfg, records := d.nodeConfig(kept, secret), newRecordLog(
 		d.files.cfg.Process.DataDir, d.profile.records)
 	d.later(records.close)
-	cfg.Log = records
+	d.later(d.keepRemembered)
+	cfg.Log, cfg.Remembered = records, d.takeRemembered()
 	d.node, err = node.New(cfg, d.files.who, rand.Reader)
 	if err != nil {
 		return d.damaged(err)

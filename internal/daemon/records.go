@@ -4,7 +4,10 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
+	"iter"
 	"path/filepath"
+	"slices"
 
 	"staex/internal/host/disk"
 	"staex/internal/overlay/state"
@@ -13,6 +16,10 @@ import (
 const (
 	// recordsDir holds the others, inside the data directory.
 	recordsDir = "records"
+
+	// rememberedFile lists, in there, the nodes below a root from one planned stop to the next
+	// start.
+	rememberedFile = "remembered"
 
 	// inMemory marks the offsets of entries in memory. The disk's never reach it.
 	inMemory = 1 << 63
@@ -73,4 +80,34 @@ func (l *recordLog) close() error {
 		return nil
 	}
 	return l.disk.Close()
+}
+
+// takeRemembered reads what the node remembered when it was stopped. A list that is damaged only
+// means that the children tell everything again.
+func (d *daemon) takeRemembered() iter.Seq[[]byte] {
+	list, err := disk.TakeList(d.rememberedPath())
+	d.log.problem("reading the nodes from before the restart", err)
+	if len(list) == 0 {
+		return nil
+	}
+	return slices.Values(list)
+}
+
+// keepRemembered writes down what the node knows about those below it. The goroutines have ended.
+func (d *daemon) keepRemembered() error {
+	if d.node == nil {
+		return nil
+	}
+	count, err := disk.WriteList(d.rememberedPath(), d.node.Remember())
+	if err != nil {
+		return fmt.Errorf("keep the nodes below: %w", err)
+	}
+	if count > 0 {
+		d.log.Info("the nodes below are kept for the next start", "nodes", count)
+	}
+	return nil
+}
+
+func (d *daemon) rememberedPath() string {
+	return filepath.Join(d.files.cfg.Process.DataDir, recordsDir, rememberedFile)
 }

@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 	"time"
 
@@ -101,6 +102,7 @@ type Config struct {
 	LeaseSecret   [32]byte           // from the disk; leases follow from it
 	Reserved      []netip.Addr       // inner addresses that are taken on this machine
 	Log           state.Log          // empty, for signed records; nil: state.WholeRecords in memory
+	Remembered    iter.Seq[[]byte]   // what Remember gave before a planned restart, or nil
 }
 
 // ParentAddr is one configured parent: where it may be found and, if pinned, who it must be.
@@ -198,6 +200,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 	if err := n.loadTunnels(); err != nil {
 		return nil, err
 	}
+	n.remembered()
 	n.parents.init(n)
 	return n, nil
 }
