@@ -128,6 +128,9 @@ func TestADaemonThatGaveUpItsRightsDoesEverythingAsBefore(t *testing.T) {
 		"http://node/metrics"); metric(r.Stdout, "mcc_parent_up") != 1 {
 		t.Errorf("metrics: %s%s", r.Stdout, r.Stderr)
 	}
+	if r := h.Try("mcc", "doctor"); r.Code != 0 {
+		t.Errorf("mcc doctor: exit code %d\n%s%s", r.Code, r.Stdout, r.Stderr)
+	}
 	if log := h.ReadFile("/var/lib/mcc.log"); strings.Contains(log, "level=WARN msg=problem") {
 		t.Errorf("the log tells of problems:\n%s", log)
 	}
