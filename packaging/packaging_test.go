@@ -125,6 +125,45 @@ func TestEveryScriptIsOneForEveryShell(t *testing.T) {
 	}
 }
 
+// TestPackagesMakeTheUserWhereSystemdDoesNot runs the script with commands that only note how they
+// were called.
+func TestPackagesMakeTheUserWhereSystemdDoesNot(t *testing.T) {
+	if strings.Contains(read(t, "/etc/passwd")+read(t, "/etc/group"), "\nmcc") {
+		t.Skip("SKIPPED: this machine has the user or its groups already")
+	}
+	bin := t.TempDir()
+	calls := filepath.Join(bin, "calls")
+	note := "#!/bin/sh\necho \"${0##*/} $*\" >>" + calls + "\n"
+	for _, name := range []string{"groupadd", "useradd", "systemctl", "ldconfig"} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(note), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"sh", "grep", "sed"} {
+		path, err := exec.LookPath(name)
+		if err == nil {
+			err = os.Symlink(path, filepath.Join(bin, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := exec.Command(filepath.Join(bin, "sh"), "scripts/installed", "configure")
+	script.Env = []string{"PATH=" + bin}
+	if out, err := script.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, want := range []string{
+		"groupadd --system " + api.ReadGroup + "\n", "groupadd --system " + api.ChangeGroup + "\n",
+		"useradd --system --gid " + api.ReadGroup + " --home-dir /var/lib/mcc --no-create-home " +
+			"--shell /bin/false " + api.DaemonUser + "\n",
+	} {
+		if got := read(t, calls); !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
 // unit is a copy of the systemd unit whose programs are on every machine, because systemd looks.
 func unit(t *testing.T) (systemd, path string) {
 	t.Helper()
@@ -160,6 +199,9 @@ func TestPlacesAndNamesAreThoseOfTheProgram(t *testing.T) {
 	for path, wants := range map[string][]string{
 		"systemd/mcc.service": {
 			"ExecStart=/usr/sbin/mccd " + conf.DefaultDir + "\n", "Type=notify\n", "WatchdogSec=",
+			// What it takes to become the user, and what is left then.
+			"CapabilityBoundingSet=CAP_NET_ADMIN ",
+			"=CAP_CHOWN CAP_SETUID CAP_SETGID CAP_SETPCAP\n",
 			"ConditionPathExists=" + filepath.Join(conf.DefaultDir, conf.FileName) + "\n",
 		},
 		"systemd/sysusers.conf": {
