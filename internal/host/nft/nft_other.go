@@ -27,5 +27,20 @@ func (*NAT) Confine([]Confined) error { return ErrUnsupported }
 // Close does nothing.
 func (*NAT) Close() error { return nil }
 
+// Mend returns [ErrUnsupported].
+func (*NAT) Mend() (bool, error) { return false, ErrUnsupported }
+
+// Watch would hear when a table is removed.
+type Watch struct{}
+
+// NewWatch returns [ErrUnsupported].
+func NewWatch() (*Watch, error) { return nil, ErrUnsupported }
+
+// Wait returns [ErrUnsupported].
+func (*Watch) Wait() error { return ErrUnsupported }
+
+// Close does nothing.
+func (*Watch) Close() error { return nil }
+
 // Rivals returns [ErrUnsupported].
 func Rivals(string) ([]string, error) { return nil, ErrUnsupported }

@@ -380,3 +380,58 @@ func TestRulesThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestATableThatSomebodyRemovedIsHeardOfAndMadeAgain(t *testing.T) {
+	ns := hosttest.NewNamespace(t)
+	ns.Do(t, func() {
+		w, err := nft.NewWatch()
+		if errors.Is(err, syscall.EPERM) {
+			t.Skipf("SKIPPED: %v; type: sudo -E go test ./internal/host/nft", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		n, err := nft.Open("ours", nft.Guard{
+			Tun: "staex0", Ranges: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := nftables.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := func() int {
+			table := &nftables.Table{Name: "ours", Family: nftables.TableFamilyINet}
+			all, err := conn.GetRules(table, &nftables.Chain{Name: "wall_in"})
+			if err != nil {
+				return 0
+			}
+			return len(all)
+		}
+		before := rules()
+		conn.FlushRuleset()
+		if err := conn.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if mended, err := n.Mend(); !mended || err != nil {
+			t.Errorf("mended %v, %v", mended, err)
+		}
+		if after := rules(); after != before || after == 0 {
+			t.Errorf("the table has %d rules, and had %d", after, before)
+		}
+		if mended, err := n.Mend(); mended || err != nil {
+			t.Errorf("well, it was mended again: %v, %v", mended, err)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if mended, err := n.Mend(); mended || err != nil {
+			t.Errorf("closed, it was mended: %v, %v", mended, err)
+		}
+	})
+}

@@ -31,8 +31,9 @@ const masquerade = "masquerade"
 type NAT struct {
 	name string
 
-	mu   sync.Mutex // guards plan, and the order of transactions
-	plan plan
+	mu     sync.Mutex // guards what follows, and the order of transactions
+	plan   plan
+	closed bool
 }
 
 // Open makes the table with its first guards; what a crashed run left under the name is replaced.
@@ -108,6 +109,7 @@ func (n *NAT) Confine(all []Confined) error {
 func (n *NAT) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.closed = true
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("nft: remove table %s: %w", n.name, err)
