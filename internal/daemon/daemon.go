@@ -11,6 +11,7 @@
 //	probe     answers to how long a translator keeps a mapping -> node              probes.go
 //	node      the only caller of node.Node, and of everything its effects ask     loop.go
 //	keeper    what others change of the device -> back as it was                  device_keeper.go
+//	filter    the packet filter, when somebody removes it -> as it was            filter_keeper.go
 //	clocks    suspend, and a wall clock that is set -> node                       clocks.go
 //	ways      a cable, a route or an address that comes or goes -> node           ways.go
 //	reminders new sessions                     -> programs that only read         reminders.go
@@ -238,6 +239,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.startProbes()
 	d.startDoors()
 	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })
+	d.crew.start("filter", func() error { return d.keepFilter(ctx) })
 	d.crew.start("clocks", func() error { return d.watchClocks(ctx) })
 	d.crew.start("ways", func() error { return d.watchWays(ctx) })
 	d.crew.start("reminders", func() error { return d.remindPrograms(ctx) })

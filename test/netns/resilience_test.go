@@ -35,7 +35,7 @@ func (n *net) saysOnce(host, text string, before int) {
 func TestADeviceThatIsTakenAwayComesBack(t *testing.T) {
 	t.Parallel()
 	n := story(t)
-	n.external("recorder", "tcp:8000")
+	n.external("recorder", "tcp:8000,tcp:8001")
 	f := n.transfer("recorder", "camera", "8000", n.address("technician", "recorder").String())
 	for host, injuries := range map[string][]string{
 		"technician": {
@@ -57,6 +57,14 @@ func TestADeviceThatIsTakenAwayComesBack(t *testing.T) {
 		}
 	}
 	f.finish()
+	for _, host := range []string{"technician", "gateway"} {
+		n.at(host, "nft", "flush", "ruleset") // as a firewall does that starts again
+		n.saysOnce(host, "the packet filter was removed", 0)
+		n.at(host, "nft", "list", "chain", "inet", "mcc", "wall_in")
+	}
+	// What ran through the gateway has lost its translation; what is opened now has one.
+	n.transfer("recorder", "camera", "8001",
+		n.address("technician", "recorder").String()).finish()
 	for _, host := range []string{"technician", "gateway"} {
 		if code := n.run[host].Stop(); code != 0 {
 			t.Errorf("%s ends with %d\n%s", host, code, n.run[host].Tail())
