@@ -5,6 +5,10 @@
 package netns
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	stdnet "net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -138,5 +142,71 @@ func TestTracingATunnelFindsItsEndAlone(t *testing.T) {
 		if !r.OK() {
 			t.Errorf("a hop limit of %c: %s%s", ttl, r.Stdout, r.Stderr)
 		}
+	}
+}
+
+// swallow takes everything that comes on a TCP port of a host, and sends its digest back.
+func (n *net) swallow(host, port string) {
+	n.t.Helper()
+	var ln stdnet.Listener
+	err := n.w.Host(host).Do(func() (err error) {
+		var lc stdnet.ListenConfig
+		ln, err = lc.Listen(n.t.Context(), "tcp", "[::]:"+port)
+		return err
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			h := sha256.New()
+			_, _ = io.Copy(h, conn) // who sends notices
+			_, _ = conn.Write(h.Sum(nil))
+			conn.Close()
+		}
+	}()
+}
+
+// A network behind the gateway that takes less than the tunnel offers says so, by the gateway's
+// own "fragmentation needed"; without it nothing large would ever arrive.
+func TestAnUploadFindsTheNarrowNetworkBehindATunnel(t *testing.T) {
+	n := clients(t)
+	camera6 := n.local()
+	n.swallow("camera", "9000")
+	n.mirror("camera", "7")
+	gateway := n.w.Host("gateway")
+	gateway.Run("ip", "route", "add", "192.168.1.10/32", "dev", "eth0", "mtu", "1000")
+	n.external("beside", "tcp:9000,udp:7")
+	n.home.Tunnel(gateway, n.w.Host("technician"), "beside6", n.ids["technician"],
+		"--targets", "tcp:9000,udp:7", "--external-ip-address", camera6)
+	all := bytes.Repeat([]byte("a picture of the hall "), 1<<15)
+	want := sha256.Sum256(all)
+	for _, address := range []string{
+		n.address("technician", "beside").String(), n.address6("beside6"),
+	} {
+		conn, err := n.w.Host("technician").DialContext(t.Context(), "tcp",
+			stdnet.JoinHostPort(address, "9000"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(all); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*stdnet.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(conn); err != nil || !bytes.Equal(got, want[:]) {
+			t.Errorf("%s: the camera answers %x, %v\n%s", address, got, err, n.drops())
+		}
+		n.mirrored(stdnet.JoinHostPort(address, "7"), []int{900, 972, 973, 1200, 1400, 5000})
 	}
 }

@@ -78,6 +78,36 @@ func TestALongDatagramForADeviceBesideTheHostMayBeCutOrIs(t *testing.T) {
 	}
 }
 
+func TestOnlyShortDatagramsForADeviceBesideTheHostMustNotBeCut(t *testing.T) {
+	const dontFragment = 0x4000
+	for _, c := range []struct {
+		external bool
+		payload  int
+		want     uint16
+	}{
+		{true, 576 - 28, dontFragment},
+		{true, 577 - 28, 0},
+		{false, 577 - 28, dontFragment},
+		{false, 1300, dontFragment},
+	} {
+		r := newRig()
+		pol := *r.server.peer.Policy()
+		pol.External = c.external
+		r.server.peer.SetPolicy(&pol)
+		udp := flow.Compact{Kind: flow.KindUDP}
+		payload := make([]byte, 3*c.payload) // three datagrams in one super-packet
+		got := r.send(t, r.client, r.server, packet(udp, request(false, 161), payload, c.payload))
+		if want := 3 - 2*int(c.want/dontFragment); len(got) != want {
+			t.Errorf("%+v: %d packets, want %d", c, len(got), want)
+		}
+		for _, p := range got {
+			if bits := binary.BigEndian.Uint16(p[flow.OffloadSize+6:]); bits != c.want {
+				t.Errorf("%+v: the fragment field is %x", c, bits)
+			}
+		}
+	}
+}
+
 func TestWhatIsNoFragmentIsPassedOnAsItIs(t *testing.T) {
 	r := newRig()
 	for _, p := range [][]byte{datagram(request(false, 161), "x"), {1, 2, 3}, {}} {

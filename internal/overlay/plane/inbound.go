@@ -275,7 +275,8 @@ func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
 		w.drop(r)
 		return
 	}
-	if !w.super.join(s.Peer, &w.head, e, p, n, w.Segmented) {
+	udp := w.Segmented && !w.mayBeCut(s.Peer, &w.head, len(p)-n)
+	if !w.super.join(s.Peer, &w.head, e, p, n, udp) {
 		w.begin(s.Peer, &w.head, e, p, n)
 	}
 }

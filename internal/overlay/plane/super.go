@@ -34,9 +34,10 @@ type super struct {
 	shut bool
 }
 
-// mostUncut is the largest packet in bytes that passes any device uncut (RFC 8200 section 5). The
-// network of an external device may have to cut what is longer.
-const mostUncut = 1280
+// mostUncut4 and mostUncut6 are the largest packets in bytes that every network takes uncut (RFC 791
+// section 3.1, RFC 8200 section 5). That of an external device may have to cut what is longer:
+// nobody at the other end can do anything about it, because fragments are put together there.
+const mostUncut4, mostUncut6 = 576, 1280
 
 // headSpace is room in front of a payload for the offload, IP and TCP headers.
 const headSpace = flow.OffloadSize + 40 + 60 + flow.MaxCompact
@@ -127,11 +128,11 @@ func (w *Worker) flush() {
 	p := u.buf[o+flow.OffloadSize : u.end]
 	flow.PutHeaders(p, &u.head, u.ends, payload)
 	u.start = -1
-	if u.head.Kind == flow.KindUDP && u.segs == 1 && len(p) > mostUncut && w.external(u.peer) {
+	if u.segs == 1 && w.mayBeCut(u.peer, &u.head, payload) {
 		id := uint32(w.C.Opened.Load())
 		if u.head.V6 {
 			flow.FinishChecksum(p)
-			w.Packets = flow.CutIPv6(w.Packets, p, mostUncut, id)
+			w.Packets = flow.CutIPv6(w.Packets, p, mostUncut6, id)
 			return
 		}
 		flow.AllowFragments(p, uint16(id))
@@ -139,8 +140,16 @@ func (w *Worker) flush() {
 	w.Packets = append(w.Packets, u.buf[o:u.end:u.end])
 }
 
-// external reports whether what the peer sends leaves this host again, to a device beside it.
-func (w *Worker) external(p *Peer) bool {
+// mayBeCut reports whether a datagram leaves this host again, to a device beside it, and is so long
+// that it may have to be cut on its way.
+func (w *Worker) mayBeCut(p *Peer, c *flow.Compact, payload int) bool {
+	most := mostUncut4
+	if c.V6 {
+		most = mostUncut6
+	}
+	if c.Kind != flow.KindUDP || flow.HeaderLen(c)+payload <= most {
+		return false
+	}
 	pol := p.Policy()
 	return pol != nil && pol.External
 }
