@@ -17,11 +17,14 @@ import (
 	"staex/test/world/scan"
 )
 
-// allow lets a node exchange packets outside tunnels, and starts it again.
-func (n *net) allow(name string) {
+// allow lets a node exchange packets outside tunnels.
+func (n *net) allow(name string) { n.configure(name, "node-traffic = allow") }
+
+// configure adds a line to a node's configuration and starts it again.
+func (n *net) configure(name, line string) {
 	n.t.Helper()
 	h := n.w.Host(name)
-	h.WriteFile("/etc/mcc/mcc.conf", h.ReadFile("/etc/mcc/mcc.conf")+"\nnode-traffic = allow\n")
+	h.WriteFile("/etc/mcc/mcc.conf", h.ReadFile("/etc/mcc/mcc.conf")+"\n"+line+"\n")
 	n.run[name].Kill()
 	n.start(name)
 	n.attached(name)

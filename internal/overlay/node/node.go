@@ -157,6 +157,7 @@ func New(cfg Config, who *ident.Identity, rand io.Reader) (*Node, error) {
 		passing:  map[ident.NodeID][]byte{},
 	}
 	n.fast = plane.NewWorker(n.tables)
+	n.fast.Quiet = true
 	n.records = state.New(n.self, state.Limits{})
 	if cfg.Log != nil {
 		n.records.KeepIn(cfg.Log)

@@ -185,11 +185,12 @@ func (w *Worker) forHost(size int) []byte {
 }
 
 // tooLarge tells the host that a packet is larger than what crosses the path in one frame, for
-// programs that want to know. The packet crosses in spite of it, in more than one.
+// programs that want to know. The packet crosses in spite of it, in more than one. A host that cut
+// the packet itself knows already, and the program would only be startled.
 func (w *Worker) tooLarge(now time.Duration, peer *Peer, ip []byte, fits int) {
 	const dontFragment = 0x40
 	mtu := max(fits, leastTold)
-	if len(ip) <= mtu || ip[0]>>4 == 4 && ip[6]&dontFragment == 0 || peer == nil ||
+	if w.Quiet || w.mended || len(ip) <= mtu || ip[0]>>4 == 4 && ip[6]&dontFragment == 0 || peer == nil ||
 		!peer.large.allow(now, largeEvery, largeBurst) {
 		return
 	}

@@ -302,6 +302,27 @@ func TestTheHostIsToldWhatFitsWhereItMayBeAndNothingIsLost(t *testing.T) {
 	}
 }
 
+func TestAHostThatCutThePacketItselfIsNotTold(t *testing.T) {
+	r := newRig()
+	k := packet(flow.Compact{Kind: flow.KindUDP, V6: true}, request(true, 161),
+		make([]byte, 1450), 0)
+	flow.FinishChecksum(k[flow.OffloadSize:])
+	var whole []byte
+	for _, f := range flow.CutIPv6(nil, k[flow.OffloadSize:], 1280, 7) {
+		whole = r.client.out.Whole(r.now, f)
+	}
+	if got := r.send(t, r.client, r.server, whole); len(got) != 1 {
+		t.Errorf("%d packets arrive", len(got))
+	}
+	if len(r.client.out.Packets) != 0 {
+		t.Error("the host is told")
+	}
+	r.client.out.Whole(r.now, k)
+	if r.send(t, r.client, r.server, k); len(r.client.out.Packets) != 1 {
+		t.Error("the host is not told of a packet that it did not cut")
+	}
+}
+
 func TestTheHostIsNotToldLessThanEveryPathCarries(t *testing.T) {
 	r := newRig()
 	small := *r.client.session.Path()

@@ -22,6 +22,7 @@ const partRoom = 3
 // is kept for an address that no tunnel leads to.
 func (w *Worker) Whole(now time.Duration, p []byte) []byte {
 	f, ok, r := flow.ParseFragment(p[min(len(p), flow.OffloadSize):])
+	w.mended = ok
 	if !ok {
 		return p
 	}

@@ -34,8 +34,8 @@ type super struct {
 	shut bool
 }
 
-// mostUncut4 and mostUncut6 are the largest packets in bytes that every network takes uncut (RFC 791
-// section 3.1, RFC 8200 section 5). That of an external device may have to cut what is longer:
+// mostUncut4 and mostUncut6 are the largest packets in bytes that every network takes uncut (RFC
+// 791 section 3.1, RFC 8200 section 5). That of an external device may have to cut what is longer:
 // nobody at the other end can do anything about it, because fragments are put together there.
 const mostUncut4, mostUncut6 = 576, 1280
 

@@ -37,22 +37,25 @@ type Worker struct {
 	// Notices are facts for the slow path.
 	Notices []Notice
 
+	// Quiet keeps the worker from telling the host what fits: it does not know how its packets came.
+	Quiet bool
 	// Segmented says that the host takes UDP super-packets (Linux 6.2 and later).
 	Segmented bool
 
-	t     *Tables
-	n     int
-	view  flow.View
-	head  flow.Compact
-	whole []byte
-	part  []byte
-	notes []byte
-	made  []byte // packets for the host that no frame brought
-	super super
-	cuts  flow.Fragments
-	at    uint64 // counter of the frame opened last
-	asked bool   // this batch had a link frame of which nothing is known
-	junk  Notice // frames of one label in this batch that did not open
+	t      *Tables
+	n      int
+	view   flow.View
+	head   flow.Compact
+	whole  []byte
+	part   []byte
+	notes  []byte
+	made   []byte // packets for the host that no frame brought
+	super  super
+	cuts   flow.Fragments
+	mended bool   // the last packet came in fragments
+	at     uint64 // counter of the frame opened last
+	asked  bool   // this batch had a link frame of which nothing is known
+	junk   Notice // frames of one label in this batch that did not open
 }
 
 // NewWorker returns a worker on the tables.
