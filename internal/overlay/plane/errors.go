@@ -190,7 +190,8 @@ func (w *Worker) forHost(size int) []byte {
 func (w *Worker) tooLarge(now time.Duration, peer *Peer, ip []byte, fits int) {
 	const dontFragment = 0x40
 	mtu := max(fits, leastTold)
-	if w.Quiet || w.mended || len(ip) <= mtu || ip[0]>>4 == 4 && ip[6]&dontFragment == 0 || peer == nil ||
+	mayBeCut := ip[0]>>4 == 4 && ip[6]&dontFragment == 0
+	if w.Quiet || w.mended || mayBeCut || len(ip) <= mtu || peer == nil ||
 		!peer.large.allow(now, largeEvery, largeBurst) {
 		return
 	}

@@ -37,7 +37,7 @@ type Worker struct {
 	// Notices are facts for the slow path.
 	Notices []Notice
 
-	// Quiet keeps the worker from telling the host what fits: it does not know how its packets came.
+	// Quiet keeps the worker from telling the host what fits: it does not know how packets came.
 	Quiet bool
 	// Segmented says that the host takes UDP super-packets (Linux 6.2 and later).
 	Segmented bool
