@@ -215,7 +215,8 @@ func TestGarbageInASessionOfATunnelIsDropped(t *testing.T) {
 				s.say(body)
 			}
 			if w.Run(30 * time.Millisecond); g.Node.Sessions() < sessions {
-				s = call() // it was a close
+				s = call() // it was a close, or another one was idle for too long
+				sessions = g.Node.Sessions()
 			}
 		}
 	}

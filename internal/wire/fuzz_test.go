@@ -119,6 +119,8 @@ func FuzzRefsLost(f *testing.F)       { fuzzType(f, "RefsLost") }
 func FuzzLookup(f *testing.F)         { fuzzType(f, "Lookup") }
 func FuzzFound(f *testing.F)          { fuzzType(f, "Found") }
 func FuzzClaim(f *testing.F)          { fuzzType(f, "Claim") }
+func FuzzWantList(f *testing.F)       { fuzzType(f, "WantList") }
+func FuzzListPart(f *testing.F)       { fuzzType(f, "ListPart") }
 func FuzzClaimOK(f *testing.F)        { fuzzType(f, "ClaimOK") }
 func FuzzOffer(f *testing.F)          { fuzzType(f, "Offer") }
 func FuzzAccept(f *testing.F)         { fuzzType(f, "Accept") }

@@ -201,12 +201,18 @@ func sessions() []Frame {
 	}
 	slotOK := session("slot-ok", "SlotOK", SessionSlotOK, 1, MaxSlots)
 	slotUnknown := session("slot-unknown", "SlotUnknown", SessionSlotUnknown, 1, MaxSlots)
-	slotOK.Open, slotUnknown.Open = true, true
+	listPart := session("list-part", "ListPart", SessionListPart, 15,
+		14+MaxHead+MaxHeadPrints*PrintSize)
+	slotOK.Open, slotUnknown.Open, listPart.Open = true, true, true
 	return []Frame{
 		with(session("claim", "Claim", SessionClaim, 11, 10+MaxName),
 			Claim{patternID(), ClaimName, []byte("node1")}, ParseClaim),
 		with(session("claim-ok", "ClaimOK", SessionClaimOK, 11, 11+MaxNamesCert),
 			ClaimOK{patternID(), true, pattern(0x40, 10)}, ParseClaimOK),
+		with(session("want-list", "WantList", SessionWantList, 16, 16),
+			WantList{ident.NetworkHash(pattern(0x20, 8)), 6, 64}, ParseWantList),
+		with(listPart, ListPart{64, Head{6, 66, pattern(0x10, 24), pattern(0x80, 2*PrintSize)}},
+			ParseListPart),
 		with(session("confirm", "Confirm", SessionConfirm, 0, 0), Confirm{}, ParseConfirm),
 		with(slotOK, SlotOK{[]uint8{0, 1, 254}}, ParseSlotOK),
 		with(slotUnknown, SlotUnknown{[]uint8{9}}, ParseSlotUnknown),

@@ -18,6 +18,8 @@ const (
 	SessionHello       = 11 // Hello
 	SessionClaim       = 20 // Claim
 	SessionClaimOK     = 21 // ClaimOK
+	SessionWantList    = 30 // WantList
+	SessionListPart    = 31 // ListPart
 	SessionRefsLost    = 40 // RefsLost
 	SessionKEMKey      = 50 // KEMKey
 	SessionKEMAnswer   = 51 // KEMAnswer

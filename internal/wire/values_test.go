@@ -178,6 +178,13 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"junk-ok": same(wire.JunkOK{Label: label}, wire.ParseJunkOK),
 		"lookup":  same(wire.Lookup{ID: id, Tag: id, Hops: 255}, wire.ParseLookup),
 		"found":   same(wire.Found{ID: id, Keys: keys(wire.MaxFound)}, wire.ParseFound),
+		"want-list": same(wire.WantList{
+			Network: ident.NetworkHash(id), Since: math.MaxUint32, Offset: math.MaxUint32,
+		}, wire.ParseWantList),
+		"list-part": same(wire.ListPart{Offset: math.MaxUint32, Head: wire.Head{
+			Since: math.MaxUint32, Lacking: math.MaxUint32, Head: run(1, wire.MaxHead),
+			Prints: run(2, wire.MaxHeadPrints*wire.PrintSize),
+		}}, wire.ParseListPart),
 		"claim-ok": same(wire.ClaimOK{
 			ID: id, Mine: true, NamesCert: run(4, wire.MaxNamesCert),
 		}, wire.ParseClaimOK),

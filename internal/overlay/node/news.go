@@ -58,6 +58,7 @@ type claim struct {
 	by     ident.NodeID
 	told   bool
 	timer  *timer
+	heal   *healing // nil unless the list is being fetched from by
 }
 
 // next is the message to send now.
@@ -410,10 +411,15 @@ func (n *Node) stillClaimed(now clock.Reading, hash ident.NetworkHash, c *claim)
 	c.told = true
 	n.timers.arm(c.timer, now.Up+claimLife)
 	n.event(Event{Kind: EventWithheld, Key: c.by, Text: n.withheld(hash, c)})
+	n.heal(now, hash, c)
 }
 
 func (n *Node) endClaim(hash ident.NetworkHash) {
-	n.timers.stop(n.revs.claims[hash].timer)
+	c := n.revs.claims[hash]
+	n.timers.stop(c.timer)
+	if c.heal != nil {
+		n.timers.stop(c.heal.again)
+	}
 	delete(n.revs.claims, hash)
 }
 

@@ -41,6 +41,7 @@ type Node struct {
 	moments  moments
 	chains   chainBook
 	clones   cloneBook
+	parts    partBudget
 	wall     uint32   // what a synchronised clock shows now, in Unix seconds; 0 without one
 	admitted networks // whose children may attach
 	trusted  networks // whose members may agree on tunnels

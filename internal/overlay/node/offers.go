@@ -118,6 +118,10 @@ func (n *Node) fromNode(now clock.Reading, c *conversation, m wire.SessionMessag
 		return n.fromClaim(now, c, m.Body)
 	case wire.SessionClaimOK:
 		return n.fromClaimOK(now, c, m.Body)
+	case wire.SessionWantList:
+		return n.fromWantList(now, c, m.Body)
+	case wire.SessionListPart:
+		return n.fromListPart(now, c, m.Body)
 	case wire.SessionHello:
 		return n.fromHello(now, c, m.Body)
 	case wire.SessionOffer:

@@ -147,6 +147,7 @@ func attackTests() (string, error) {
 	for _, pattern := range []string{
 		"attack*_test.go", "*_attack_test.go", "deny_test.go", "nudge_test.go", "revoke_test.go",
 		"authority_test.go", "quarantine_test.go", "names_test.go", "clone_test.go",
+		"heal_list_test.go",
 	} {
 		files, err := filepath.Glob(filepath.Join("internal", "sim", pattern))
 		if err != nil {

@@ -15,6 +15,7 @@ const (
 var mutants = slicesOf(
 	strangers, links, records, paths, calls, agreements, revocations, frames, policies,
 	tickets, chains, quarantines, hops, headers, claims, exchanges, churns, clones,
+	heals,
 )
 
 func slicesOf(groups ...[]mutant) (all []mutant) {
