@@ -148,7 +148,9 @@ func TestAMemberThatAsksForListsAllTheTimeIsAnsweredNowAndThen(t *testing.T) {
 	s := p.talk(t, g.ID())
 	before := g.allDrops()
 	ask := wire.WantList{Network: w.network.Cert.Key.Hash()}
-	for _, x := range []wire.WantList{{Network: ident.NetworkHash{1}}, {Network: ask.Network, Offset: 99}} {
+	for _, x := range []wire.WantList{
+		{Network: ident.NetworkHash{1}}, {Network: ask.Network, Offset: 99},
+	} {
 		s.message(wire.SessionWantList, x.Append(nil))
 	}
 	w.Run(time.Second)

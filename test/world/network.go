@@ -6,6 +6,7 @@ package world
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +33,23 @@ func (w *World) Found(name string) *Network {
 	out := h.MCCInput(n.Key+"\n", "init", "--stdin", "-y", "-C", dir+"/probe", n.Cert)
 	n.ID = field(out, "network")
 	return n
+}
+
+// Sign makes a new network that this one signs as its authority, with mcc.
+func (n *Network) Sign(name string, flags ...string) *Network {
+	n.w.t.Helper()
+	h := n.w.Host("owner")
+	dir := "/tmp/" + name
+	h.WriteFile("/tmp/authority.txt", n.Cert+"\n")
+	out := h.MCCInput(n.Key+"\n", slices.Concat([]string{
+		"generate-network-certificate", "--name", name, "--stdin",
+		"--authority", "/tmp/authority.txt",
+	}, flags, []string{dir})...)
+	read := func(file string) string { return strings.TrimSpace(h.ReadFile(dir + "/" + file)) }
+	return &Network{
+		w: n.w, ID: field(out, "network"),
+		Cert: read("network-certificate.txt"), Key: read("network-private-key.txt"),
+	}
 }
 
 // field is the second word of the line of text that begins with a word.
