@@ -40,9 +40,9 @@ type options struct {
 func main() {
 	o := options{}
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each measurement is repeated")
-	flag.DurationVar(&o.seconds, "seconds", 1200*time.Millisecond, "length of a timed run")
+	flag.DurationVar(&o.seconds, "seconds", 800*time.Millisecond, "length of a timed run")
 	flag.DurationVar(&o.idle, "idle", time.Minute, "how long idle networks are watched")
-	flag.DurationVar(&o.patience, "patience", time.Minute, "time spent on waiting for quiet")
+	flag.DurationVar(&o.patience, "patience", 20*time.Second, "time spent on waiting for quiet")
 	peers := flag.String("peers", "", "only these, by name, with commas")
 	tests := flag.String("tests", "", "only these: "+strings.Join(testNames(), " "))
 	lines := flag.String("lines", "", "only these: "+strings.Join(lineNames(), " "))

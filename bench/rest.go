@@ -21,8 +21,9 @@ import (
 // etherHeader is what an interface counts in front of each packet of IP.
 const etherHeader = 14
 
-// calmTime is how long a network may go on about what it was asked last.
-const calmTime = 15 * time.Second
+// calmTime is how long a network may go on about what it was asked last: to learn what changed, to
+// collect garbage, to give memory back.
+const calmTime = 45 * time.Second
 
 // idle watches all peers of a line while nobody wants anything of them.
 func idle(ctx context.Context, b *bench, st *stand) []figure.Run {

@@ -196,6 +196,9 @@ func (b *bench) down(st *stand) {
 	st.sites = nil
 }
 
+// lossyRounds is how often the slow link is asked at most.
+const lossyRounds = 2
+
 // turns lets the peers take turns at a test, every second round backwards: what slowly changes on
 // the machine then favours nobody.
 func (b *bench) turns(ctx context.Context, st *stand, t test) {
@@ -206,6 +209,9 @@ func (b *bench) turns(ctx context.Context, st *stand, t test) {
 	rounds := b.rounds
 	if t.rounds > 0 {
 		rounds = min(rounds, t.rounds)
+	}
+	if st.line.Lossy {
+		rounds = min(rounds, lossyRounds)
 	}
 	failed := map[*peer.Site]bool{} // at this test
 	for round := range rounds {

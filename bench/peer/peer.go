@@ -66,6 +66,7 @@ type Proc struct {
 // Site is a peer that runs on a chain of hosts.
 type Site struct {
 	Peer  Peer
+	Line  Line
 	Path  load.Path
 	Hosts []*world.Host
 	Procs []Proc
@@ -143,7 +144,7 @@ func up(t *troubles, p Peer, line Line) *Site {
 	}
 	p.start(c)
 	return &Site{
-		Peer: p, Hosts: c.hosts, Procs: c.procs, Again: c.again, t: t,
+		Peer: p, Line: line, Hosts: c.hosts, Procs: c.procs, Again: c.again, t: t,
 		Path: load.Path{From: c.hosts[0], To: c.last(), Target: c.target},
 	}
 }
