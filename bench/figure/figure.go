@@ -5,6 +5,7 @@
 package figure
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -145,4 +146,46 @@ func (r *Report) Ratio(k, base Key) Spread {
 		}
 	}
 	return Of(ratios)
+}
+
+// Renewed is the report with what a newer one has found out: all runs of a test on a line come from
+// one of the two, because only runs of one start can be compared.
+func (r *Report) Renewed(newer *Report) *Report {
+	type place struct{ line, test string }
+	again := map[place]bool{}
+	for _, run := range newer.Runs {
+		again[place{run.Line, run.Test}] = true
+	}
+	all := *newer
+	all.Runs = slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
+		return again[place{run.Line, run.Test}]
+	})
+	all.Runs = append(all.Runs, newer.Runs...)
+	all.Took += r.Took
+	all.Peers = maps.Clone(r.Peers)
+	if all.Peers == nil {
+		all.Peers = map[string]string{}
+	}
+	maps.Copy(all.Peers, newer.Peers)
+	all.Missing = slices.Clone(r.Missing)
+	for _, m := range newer.Missing {
+		if !slices.Contains(all.Missing, m) {
+			all.Missing = append(all.Missing, m)
+		}
+	}
+	return &all
+}
+
+// Disturbance is how many cores others kept busy during the runs in which time counts.
+func (r *Report) Disturbance() Spread {
+	var all []float64
+	for _, run := range r.Runs {
+		for _, timed := range []string{Gbps, Packets, Median} {
+			if _, ok := run.Values[timed]; ok {
+				all = append(all, run.Foreign)
+				break
+			}
+		}
+	}
+	return Of(all)
 }

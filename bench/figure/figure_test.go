@@ -145,3 +145,31 @@ func TestTheGoalsSpeakOfWhatIsMeasured(t *testing.T) {
 		}
 	}
 }
+
+func TestANewerReportReplacesWholeTestsAndKeepsTheRest(t *testing.T) {
+	other := run(0, "a", 7, 0)
+	other.Test = "u"
+	older := &figure.Report{
+		Took: 1, Runs: []figure.Run{run(0, "a", 1, 0), run(0, "b", 1, 0), other},
+		Missing: []figure.Missing{{Wanted: "x", Reason: "y"}},
+	}
+	newer := &figure.Report{
+		Took: 2, Commit: "new", Runs: []figure.Run{run(0, "a", 2, 0)}, Missing: older.Missing,
+	}
+	got := older.Renewed(newer)
+	if len(got.Runs) != 2 || got.Runs[0].Test != "u" || got.Runs[1].Values["x"] != 2 {
+		t.Errorf("%+v", got.Runs)
+	}
+	if got.Commit != "new" || got.Took != 3 || len(got.Missing) != 1 || len(older.Runs) != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOnlyRunsInWhichTimeCountsAreDisturbed(t *testing.T) {
+	fast, wire := run(0, "a", 1, 0.5), run(0, "a", 1, 2)
+	fast.Values = map[string]float64{figure.Gbps: 1}
+	r := figure.Report{Runs: []figure.Run{fast, wire}}
+	if got := r.Disturbance(); got.Count != 1 || got.Median != 0.5 {
+		t.Errorf("%+v", got)
+	}
+}

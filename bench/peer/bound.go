@@ -15,7 +15,7 @@ func bound() Peer {
 	return Peer{
 		Name: "bound", program: "bench/bound",
 		About: "no network: super-packets, AES-256-GCM and UDP offload, with one fixed key and " +
-			"no protocol",
+			"no protocol; small packets go one by one",
 		start: func(c *chain) {
 			const port = 7000
 			for i := range c.hosts {

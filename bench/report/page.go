@@ -13,7 +13,8 @@ import (
 	"staex/bench/figure"
 )
 
-// Page makes the page of the documentation from the newest results of a folder.
+// Page makes the page of the documentation from all results of a folder. What several of them have
+// measured is shown as the newest has found it.
 func Page(page, dir string) error {
 	all, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
@@ -22,16 +23,21 @@ func Page(page, dir string) error {
 	if len(all) == 0 {
 		return errors.New("no results in " + dir)
 	}
-	newest := slices.Max(all) // their names are their dates
-	r, err := Read(newest)
+	slices.Sort(all) // their names are their dates
+	r := &figure.Report{}
+	for _, name := range all {
+		next, err := Read(name)
+		if err != nil {
+			return err
+		}
+		r = r.Renewed(next)
+	}
+	newest := all[len(all)-1]
+	raw, err := filepath.Rel(filepath.Dir(page), dir)
 	if err != nil {
 		return err
 	}
-	raw, err := filepath.Rel(filepath.Dir(page), newest)
-	if err != nil {
-		return err
-	}
-	picture := strings.TrimSuffix(newest, ".json") + ".svg"
+	picture := filepath.Join(filepath.Dir(newest), "medians.svg")
 	if err := os.WriteFile(picture, []byte(Picture(r)), 0o644); err != nil {
 		return err
 	}
@@ -46,6 +52,8 @@ This network beside others, all measured in one run on one machine:
 %s, Linux %s, %s, commit %s, %s, %.0f minutes.
 Every program shares the processors with whoever makes the traffic:
 **compare the columns of one table, never two runs**.
+Meanwhile others kept %.2f cores busy in the median (%.2f–%.2f): the figures themselves are those of
+a machine that has other things to do.
 Raw data: [%s](%s). Repeat it with ` + "`make bench-peers`" + `.
 
 A cell is the median with the smallest and the largest value in parentheses. Throughput and times
@@ -58,9 +66,10 @@ Processor time is that of the network's own programs, with what the kernel does 
 // markdown writes the page.
 func markdown(r *figure.Report, raw string) string {
 	var b strings.Builder
+	busy := r.Disturbance()
 	fmt.Fprintf(&b, head, r.Machine, r.Kernel, r.Go, r.Commit, r.Date.Format("2 January 2006"),
-		r.Took/60, filepath.Base(raw), raw, figure.QuietMax, Reference)
-	fmt.Fprintf(&b, "![the medians as bars](%s.svg)\n\n", strings.TrimSuffix(raw, ".json"))
+		r.Took/60, busy.Median, busy.Min, busy.Max, raw, raw, figure.QuietMax, Reference)
+	fmt.Fprintf(&b, "![the medians as bars](%s/medians.svg)\n\n", raw)
 	b.WriteString("| name | what |\n|---|---|\n")
 	for _, name := range names(r, func(run figure.Run) string { return run.Peer }) {
 		fmt.Fprintf(&b, "| %s | %s |\n", name, r.Peers[name])
