@@ -276,3 +276,37 @@ func TestNobodyNamesAnIssuerOfHisOwn(t *testing.T) {
 	}
 	sound(t, w)
 }
+
+func TestAPersonIsWarnedLongBeforeACertificateEnds(t *testing.T) {
+	w := renewing(337, node.Config{})
+	auth := w.NewNetwork("authority")
+	c := w.Host("technician")
+	for _, x := range []struct {
+		from, to time.Duration
+		want     bool
+	}{
+		{-day, 100 * day, false},
+		{-200 * day, 90 * day, true}, // the last third of its life
+		{-day, 29 * day, true},
+		{0, 0, false},
+	} {
+		limits := ident.Validity{NotBefore: w.unix(x.from), NotAfter: w.unix(x.to)}
+		if x.to == 0 {
+			limits = ident.Validity{}
+		}
+		c.Certify(func(cert *ident.NodeCert) { cert.Validity = limits })
+		w.Run(5 * time.Second)
+		if warned(c, "the certificate of this node ends on 20") != x.want {
+			t.Errorf("from %v to %v: warnings %q", x.from, x.to, c.Node.Warnings())
+		}
+		network := w.signed(auth, "home", func(n *ident.NetworkCert) { n.Validity = limits })
+		network.Cert.Key = w.network.Cert.Key
+		must(ident.SignNetworkCert(network.Cert, auth.Secret))
+		c.renetwork(network.Cert)
+		w.Run(5 * time.Second)
+		if warned(c, "the certificate of this node's network ends on 20") != x.want {
+			t.Errorf("network from %v to %v: warnings %q", x.from, x.to, c.Node.Warnings())
+		}
+	}
+	sound(t, w)
+}

@@ -269,3 +269,28 @@ func (n *Node) ownChainProblem() string {
 	}
 	return ""
 }
+
+// endWarnings are sentences about our own certificates that end soon: within warnDays, or in the
+// last third of their life.
+func (n *Node) endWarnings() (list []string) {
+	const warnDays = 30 * 24 * 60 * 60
+	add := func(what string, v ident.Validity, at uint32, from string) {
+		if v.NotAfter == 0 || at == 0 || v.Expired(at) {
+			return
+		}
+		soon := uint32(warnDays)
+		if v.NotBefore != 0 {
+			soon = max(soon, (v.NotAfter-v.NotBefore)/3)
+		}
+		if v.NotAfter-at > soon {
+			return
+		}
+		day := time.Unix(int64(v.NotAfter), 0).UTC().Format(time.DateOnly)
+		list = append(list, fmt.Sprintf("the certificate of this %s ends on %s: get a new one "+
+			"from the %s before that", what, day, from))
+	}
+	own, network := n.who.Cert, n.who.Network
+	add("node", own.Validity, n.moment(own.Network), "operator of the network")
+	add("node's network", network.Validity, n.moment(network.Authority.Hash()), "authority")
+	return list
+}

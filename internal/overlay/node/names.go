@@ -157,7 +157,7 @@ func (n *Node) Warnings() (list []string) {
 		}
 	}
 	slices.Sort(list)
-	return append(list, n.cloneWarnings()...)
+	return slices.Concat(list, n.cloneWarnings(), n.endWarnings())
 }
 
 // Lookup asks who owns a DNS name, or a static address if Addr is valid. The answer is an
