@@ -89,7 +89,7 @@ func TestARestingDaemonDoesNotGrowWithoutBound(t *testing.T) {
 		garbage = make([]byte, 4096)
 	}
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 2*restRoom {
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4*restRoom { // the collector may come late on a busy machine
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 }
