@@ -89,7 +89,8 @@ func TestARestingDaemonDoesNotGrowWithoutBound(t *testing.T) {
 		garbage = make([]byte, 4096)
 	}
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4*restRoom { // the collector may come late on a busy machine
+	// The collector may come late on a busy machine.
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4*restRoom {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 }
