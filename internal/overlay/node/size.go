@@ -109,12 +109,23 @@ func (n *Node) sizeDue(now clock.Reading, l *link, out *Effects) {
 	case x.asked != 0:
 		l.live.SetSize(wire.MinDatagram)
 		x.raise = now.Up
+		n.narrowed(now, l)
 	case now.Up-max(x.since, l.live.Sent()) >= rowLife:
 		n.endSizing(l) // the last row is gone
 		return
 	}
 	x.asked = 0
 	n.nextSize(now, l, out)
+}
+
+// narrowed tells those who used a link lately that it carries less, before they send again: a TCP
+// that has lost much waits twice as long after each frame that is lost.
+func (n *Node) narrowed(now clock.Reading, l *link) {
+	for _, m := range n.rowsOf(l) {
+		if m.to == l && now.Up-time.Duration(m.used.Load()) < busySession {
+			n.tellTooBig(now, m, wire.MinDatagram)
+		}
+	}
 }
 
 // nextSize asks what is due, or rests.
