@@ -130,10 +130,13 @@ func (n *NAT) replace(next plan) error {
 	if err := next.check(); err != nil {
 		return err
 	}
-	conn, err := nftables.New()
+	conn, err := nftables.New(nftables.AsLasting())
 	if err != nil {
 		return fmt.Errorf("nft: replace table %s: %w", n.name, err)
 	}
+	// After a change the kernel closes the connection only when nobody uses what was replaced any
+	// more: 10 ms, for which nobody has to wait. An error then would say nothing of the change.
+	defer func() { go func() { _ = conn.CloseLasting() }() }()
 	// Adding first makes the removal succeed whether the table is there or not.
 	conn.AddTable(n.table())
 	conn.DelTable(n.table())
