@@ -121,7 +121,7 @@ func (x *confined) permits(typ uint8) bool {
 	switch typ {
 	case wire.ControlPath, wire.ControlUnknown, wire.ControlHeads, wire.ControlBye,
 		wire.ControlPeriod, wire.ControlMoved, wire.ControlKEMKey, wire.ControlKEMAnswer,
-		wire.ControlJunk, wire.ControlJunkOK:
+		wire.ControlJunk, wire.ControlJunkOK, wire.ControlTooBig:
 		return true
 	}
 	return false
