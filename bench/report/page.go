@@ -48,8 +48,8 @@ const head = `# Benchmarks
 
 <!-- Made by "scripts/bench-peers docs" from the raw data; do not edit. -->
 
-This network beside others, all measured in one run on one machine:
-%s, Linux %s, %s, commit %s, %s, %.0f minutes.
+This network beside others on one machine, each table measured in one run:
+%s, Linux %s, %s, at last commit %s, %s, %.0f minutes in all.
 Every program shares the processors with whoever makes the traffic:
 **compare the columns of one table, never two runs**.
 Meanwhile others kept %.2f cores busy in the median (%.2f–%.2f): the figures themselves are those of
