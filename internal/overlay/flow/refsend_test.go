@@ -3,6 +3,7 @@
 package flow_test
 
 import (
+	"bytes"
 	"runtime"
 	"testing"
 	"time"
@@ -156,6 +157,9 @@ func TestAFlowFromBeginningToEndIsRebuilt(t *testing.T) {
 }
 
 // FuzzRestore plays a peer that is authenticated and writes nonsense.
+// bare in the fuzzed number of exchanges before says that they have no timestamps.
+const bare = 0x80
+
 func FuzzRestore(f *testing.F) {
 	for _, tc := range headers {
 		if b := unhex(f, tc.hex); flow.KindOf(b[0]) == flow.KindDiff {
@@ -165,8 +169,23 @@ func FuzzRestore(f *testing.F) {
 	f.Add(unhex(f, "04 03 ab 88 20 45144503"), uint64(100), uint8(1))
 	f.Add(unhex(f, "04 03 7c 00"), uint64(1), uint8(1))
 	f.Add(unhex(f, "04 03 5c 00"), uint64(3), uint8(1))
+	for which := range 256 { // every reference named, with differences of every length behind
+		for _, lengths := range []byte{0, 0x1f, 0x55, 0xff} {
+			b := append([]byte{4, 3, byte(which), lengths}, bytes.Repeat([]byte{0x80}, 60)...)
+			f.Add(b, uint64(100), uint8(2))
+			f.Add(b, uint64(100), uint8(2|bare))
+			b[4] = 0
+			f.Add(b, uint64(100), uint8(2|bare))
+		}
+		// Timestamps and 40 bytes of other options do not fit a header.
+		long := append([]byte{4, 3, byte(which), 0, 0xe4, 10}, make([]byte, 40)...)
+		f.Add(long, uint64(100), uint8(2))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, at uint64, before uint8) {
 		k := newTalk(t)
+		if before&bare != 0 {
+			k.opts = func(c *flow.Compact) { c.OptLen, c.Options = 0, options() }
+		}
 		for range before % 8 {
 			k.exchange(time.Second)
 		}
