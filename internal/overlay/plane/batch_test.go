@@ -123,14 +123,18 @@ func TestABadSegmentInABatchDropsAlone(t *testing.T) {
 
 func abs(n int) int { return max(n, -n) }
 
-// second adds another client with a tunnel and a session of its own to the server.
-func (r *rig) second() *end {
-	other := newEnd(netip.MustParseAddrPort("192.0.2.9:9376"), clientInner)
-	there, back := [32]byte{5}, [32]byte{6}
-	other.join(SideClient, clientInner, serverLease, there, back, 0x606, 0x505)
-	peer := &Peer{Key: 2}
+// another adds client number n, from 2 on, with a tunnel and a session of its own to the server,
+// whose label is 0x500 + n.
+func (r *rig) another(n byte) *end {
+	other := newEnd(netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 8 + n}), 9376),
+		clientInner)
+	there, back := [32]byte{5, n}, [32]byte{6, n}
+	other.join(SideClient, clientInner, serverLease, there, back, 0x606, wire.Label(0x500)+
+		wire.Label(n))
+	peer := &Peer{Key: uint64(n)}
 	pol := *r.server.peer.Policy()
-	pol.Remote4 = netip.MustParseAddr("10.83.0.8")
+	pol.Remote4 = netip.AddrFrom4([4]byte{10, 83, 1, n})
+	pol.Remote6 = netip.AddrFrom16([16]byte{2, 15: n})
 	peer.SetPolicy(&pol)
 	link := NewLink(relayAddr)
 	s := &Session{
@@ -140,7 +144,10 @@ func (r *rig) second() *end {
 	s.SetPath(&Path{Link: link, Label: 0x404, Size: 1400})
 	peer.SetSession(s)
 	r.server.tables.SetPeer(pol.Remote4, peer)
-	r.server.tables.SetRow(Row{Kind: RowSession, Label: 0x505, In: link, Session: s})
+	r.server.tables.SetPeer(pol.Remote6, peer)
+	r.server.tables.SetRow(Row{
+		Kind: RowSession, Label: wire.Label(0x500) + wire.Label(n), In: link, Session: s,
+	})
 	return other
 }
 
@@ -149,9 +156,9 @@ func (r *rig) second() *end {
 func TestTwoTunnelsInOneBatchStayApart(t *testing.T) {
 	for pattern := 0; pattern < 1<<batchSegments; pattern += 7 {
 		r := newRig()
-		other := r.second()
+		other := r.another(2)
 		a, payload := sealed(r, r.client, 0x202, request(false, 80))
-		b, _ := sealed(r, other, 0x505, request(false, 80))
+		b, _ := sealed(r, other, 0x502, request(false, 80))
 		var mixed [][]byte
 		for i := range batchSegments {
 			if pattern>>i&1 == 0 {
