@@ -88,9 +88,18 @@ func TestARestingDaemonDoesNotGrowWithoutBound(t *testing.T) {
 	for range 20 * restRoom / 4096 {
 		garbage = make([]byte, 4096)
 	}
-	runtime.ReadMemStats(&after)
-	// The collector may come late on a busy machine.
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4*restRoom {
-		t.Errorf("the heap grew by %d bytes", grown)
+	// The collector works beside this loop, and may be behind it on a busy machine.
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		runtime.ReadMemStats(&after)
+		grown := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+		if after.NumGC > before.NumGC && grown <= 2*restRoom {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the heap grew by %d bytes in %d collections", grown,
+				after.NumGC-before.NumGC)
+		}
+		garbage = make([]byte, 4096)
 	}
 }
