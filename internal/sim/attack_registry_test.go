@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -223,6 +224,41 @@ func TestGarbageInASessionOfATunnelIsDropped(t *testing.T) {
 	counted(t, g, before, drop.BadType, 100) // words between nodes have no place here
 	if n := len(g.Node.Tunnels()); n != 2 {
 		t.Errorf("the gateway has %d tunnels", n)
+	}
+	survived(t, w)
+}
+
+// Even a well-formed word has no place in the session of a tunnel, whose other end is an endpoint
+// and no node: it must not be looked at.
+func TestWordsBetweenNodesHaveNoPlaceInATunnel(t *testing.T) {
+	w, p := attackedBy(t, 156, nil)
+	g := w.Host("gateway")
+	end, err := ident.NewSecret(p.rand)
+	must(err)
+	id := p.tunnelOf(t, g, "second", end.ID(), end)
+	secret := session.TunnelSecret(end, id)
+	s, hello := p.hello(id, end, &secret)
+	s.call(hello)
+	s.finish(wire.XKPayload{}.Append(nil))
+	w.Run(time.Second)
+	before := g.allDrops()
+	words := []uint8{
+		wire.SessionOffer, wire.SessionAccept, wire.SessionReject, wire.SessionPending,
+		wire.SessionSwitch, wire.SessionSwitchOK, wire.SessionHello, wire.SessionClaim,
+		wire.SessionClaimOK, wire.SessionWantList, wire.SessionListPart,
+	}
+	for _, f := range framesOf(t, wire.LayerSession) {
+		if slices.Contains(words, f.Type) {
+			s.message(f.Type, f.Sample())
+			s.message(f.Type, nil)
+			w.Run(30 * time.Millisecond)
+		}
+	}
+	counted(t, g, before, drop.BadType, uint64(2*len(words)))
+	for r, n := range g.allDrops() {
+		if reason := drop.Reason(r); n != before[r] && reason != drop.BadType {
+			t.Errorf("%d were dropped as %v", n-before[r], reason)
+		}
 	}
 	survived(t, w)
 }
