@@ -280,9 +280,14 @@ func TestALateAnswerThatTheNATDroppedProvesNothingLater(t *testing.T) {
 	if !w.Until(time.Minute, again) {
 		t.Fatal("the leaf does not ask again")
 	}
-	w.Run(time.Second)
-	counts(t, leaf, drop.Replay, 1, func() { x.send(x.target, second(leaf.Addr), dropped) })
-	w.Run(2 * time.Second)
+	// At every moment of what is asked next, of the same delay too.
+	const seconds = 150
+	counts(t, leaf, drop.Replay, seconds, func() {
+		for range seconds {
+			w.Run(time.Second)
+			x.send(x.target, second(leaf.Addr), dropped)
+		}
+	})
 	for _, c := range x.frames[wire.TypeNATProbe] {
 		if p, _ := wire.ParseNATProbe(c.b); c.host == leaf && p.Delay > 60 {
 			t.Errorf("the leaf believed it and asks for %d s", p.Delay)
