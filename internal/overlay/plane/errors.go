@@ -65,8 +65,8 @@ func (w *Worker) outError(now time.Duration, ip []byte) {
 		w.drop(r)
 		return
 	}
-	s := peer.Session()
-	if s == nil || s.Path() == nil {
+	s, _ := peer.way()
+	if s == nil {
 		w.drop(drop.NoSession)
 		return
 	}
@@ -121,13 +121,9 @@ func quoted(now time.Duration, peer *Peer, q *flow.Quote, c *flow.Compact) drop.
 // inError rebuilds an ICMP error for the host from what the other end says of a flow.
 func (w *Worker) inError(now time.Duration, s *Session) {
 	c, peer := w.head, s.Peer
-	if peer == nil {
-		w.drop(drop.NoTunnel)
-		return
-	}
-	pol := peer.Policy()
-	if pol == nil || !pol.On || !peer.takes(s) {
-		w.drop(drop.TunnelDisabled)
+	pol, r := s.delivers()
+	if r != drop.None {
+		w.drop(r)
 		return
 	}
 	e, r := meant(now, peer, pol, &c)

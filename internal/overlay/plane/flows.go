@@ -42,8 +42,8 @@ func (w *Worker) message(now time.Duration, s *Session, p []byte) {
 // policy is what the tunnel allows now at its end of that side, or nil when this session may
 // deliver nothing.
 func (s *Session) policy(side Side) *Policy {
-	pol := s.Peer.Policy()
-	if pol == nil || !pol.On || pol.Side != side || !s.Peer.takes(s) {
+	pol, r := s.delivers()
+	if r != drop.None || pol.Side != side {
 		return nil
 	}
 	return pol
@@ -53,8 +53,8 @@ func (s *Session) policy(side Side) *Policy {
 // as is known here. After a restart the client may know better, and may have nothing to send that
 // would say so. The packet is lost; the returned peer asks for a session, as Outbound does.
 func (w *Worker) unknownFlow(now time.Duration, peer *Peer, v6 bool) *Peer {
-	s := peer.Session()
-	if s == nil || s.Path() == nil {
+	s, _ := peer.way()
+	if s == nil {
 		return peer
 	}
 	if peer.Server.MayAsk(now) {

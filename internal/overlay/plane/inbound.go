@@ -285,12 +285,9 @@ func (w *Worker) segment(now time.Duration, s *Session, p []byte, n int) {
 // shortened header is whole afterwards.
 func (w *Worker) admit(now time.Duration, s *Session, payload int) (flow.Ends, drop.Reason) {
 	c, peer := &w.head, s.Peer
-	if peer == nil {
-		return flow.Ends{}, drop.NoTunnel
-	}
-	pol := peer.Policy()
-	if pol == nil || !pol.On || !peer.takes(s) {
-		return flow.Ends{}, drop.TunnelDisabled
+	pol, r := s.delivers()
+	if r != drop.None {
+		return flow.Ends{}, r
 	}
 	mark(&s.data, now)
 	if pol.Side == SideNode {

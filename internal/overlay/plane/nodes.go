@@ -59,12 +59,8 @@ func (w *Worker) outWhole(now time.Duration, off flow.Offload, ip []byte) (miss 
 	if pol := peer.Policy(); pol != nil && (!pol.On || pol.Side != SideNode) {
 		return w.drop(drop.Protocol)
 	}
-	s := peer.Session()
+	s, path := peer.way()
 	if s == nil {
-		return peer
-	}
-	path := s.Path()
-	if path == nil {
 		return peer
 	}
 	w.seal(now, s, path, ip, len(ip)-v.Payload)
@@ -75,13 +71,9 @@ func (w *Worker) outWhole(now time.Duration, off flow.Offload, ip []byte) (miss 
 // from n on.
 func (w *Worker) inWhole(now time.Duration, s *Session, n int) {
 	c, peer := w.head, s.Peer
-	if peer == nil {
-		w.drop(drop.NoTunnel)
-		return
-	}
-	pol := peer.Policy()
-	if pol == nil || !pol.On || !peer.takes(s) {
-		w.drop(drop.TunnelDisabled)
+	pol, r := s.delivers()
+	if r != drop.None {
+		w.drop(r)
 		return
 	}
 	e, r := nodeEnds(pol, &c)

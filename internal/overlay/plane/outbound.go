@@ -78,12 +78,8 @@ func (w *Worker) Outbound(now time.Duration, p []byte) (miss *Peer) {
 	if !off.Vouched() && !v.ChecksumOK(ip) {
 		return w.drop(drop.BadChecksum)
 	}
-	s := peer.Session()
+	s, path := peer.way()
 	if s == nil {
-		return peer
-	}
-	path := s.Path()
-	if path == nil {
 		return peer
 	}
 	if v.Proto == flow.ProtoTCP && v.Flags&flow.FlagSYN != 0 {

@@ -221,6 +221,31 @@ func (p *Peer) SetOther(s *Session) { p.other.Store(s) }
 // Other is the session that may deliver beside the one that carries the tunnel, or nil.
 func (p *Peer) Other() *Session { return p.other.Load() }
 
+// way is the session that carries the tunnel and its path; both are nil while either is missing.
+func (p *Peer) way() (*Session, *Path) {
+	s := p.Session()
+	if s == nil {
+		return nil, nil
+	}
+	path := s.Path()
+	if path == nil {
+		return nil, nil
+	}
+	return s, path
+}
+
+// delivers is what may be delivered of a session now, or the reason why nothing may.
+func (s *Session) delivers() (*Policy, drop.Reason) {
+	if s.Peer == nil {
+		return nil, drop.NoTunnel
+	}
+	pol := s.Peer.Policy()
+	if pol == nil || !pol.On || !s.Peer.takes(s) {
+		return nil, drop.TunnelDisabled
+	}
+	return pol, drop.None
+}
+
 // takes reports whether what came in a session may be delivered.
 func (p *Peer) takes(s *Session) bool { return p.Session() == s || p.Other() == s }
 

@@ -158,13 +158,9 @@ func (w *Worker) mayBeCut(p *Peer, c *flow.Compact, payload int) bool {
 // It stands in w.whole, its data from n on.
 func (w *Worker) echo(now time.Duration, s *Session, n int) {
 	c, peer := w.head, s.Peer
-	if peer == nil {
-		w.drop(drop.NoTunnel)
-		return
-	}
-	pol := peer.Policy()
-	if pol == nil || !pol.On || !peer.takes(s) {
-		w.drop(drop.TunnelDisabled)
+	pol, r := s.delivers()
+	if r != drop.None {
+		w.drop(r)
 		return
 	}
 	if !c.Reply {

@@ -14,14 +14,9 @@ var policies = []mutant{
 		"if t.Proto == proto {",
 	},
 	{
-		"admit-off", fast + "inbound.go",
-		"if pol == nil || !pol.On || !peer.takes(s) {",
-		"if pol == nil || !peer.takes(s) {",
-	},
-	{
-		"echo-off", fast + "super.go",
-		"if pol == nil || !pol.On || !peer.takes(s) {",
-		"if pol == nil || !peer.takes(s) {",
+		"delivers-off", fast + "plane.go",
+		"if pol == nil || !pol.On || !s.Peer.takes(s) {",
+		"if pol == nil || !s.Peer.takes(s) {",
 	},
 	{
 		"place-off", fast + "outbound.go",
@@ -39,9 +34,9 @@ var policies = []mutant{
 		"} else if c.Slot, c.Announce, ok = peer.Server.Reverse(now, f); false {",
 	},
 	{
-		"recall-off", fast + "flows.go",
-		"if pol == nil || !pol.On || pol.Side != side || !s.Peer.takes(s) {",
-		"if pol == nil || pol.Side != side || !s.Peer.takes(s) {",
+		"recall-side", fast + "flows.go",
+		"if r != drop.None || pol.Side != side {",
+		"if r != drop.None {",
 	},
 	{
 		"recall-of-nobody", fast + "flows.go",
@@ -68,11 +63,6 @@ var policies = []mutant{
 		"error-in-from-nothing", fast + "errors.go",
 		"		ok = peer.Client.Has(f)\n	case pol.Side",
 		"		ok = true\n	case pol.Side",
-	},
-	{
-		"error-off", fast + "errors.go",
-		"if pol == nil || !pol.On || !peer.takes(s) {",
-		"if pol == nil || !peer.takes(s) {",
 	},
 	{
 		"error-rate", fast + "errors.go",
