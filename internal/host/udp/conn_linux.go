@@ -18,10 +18,6 @@ import (
 )
 
 const (
-	// pauseSends is for how many sends segmentation stays off after a device refused it. The
-	// route may change to a device that can, so the socket tries again.
-	pauseSends = 4096
-
 	// maxSkips bounds how many useless results (empty datagrams, errors left by ICMP messages) one
 	// wake-up may consume before it looks again whether the socket was closed.
 	maxSkips = 64
@@ -34,8 +30,12 @@ type Conn struct {
 	pc    *net.UDPConn
 	raw   syscall.RawConn
 	local netip.AddrPort
+	kernel
+	doubt func(offload string) // Options.Doubt, or nil
 
 	recv     message // owned by the reading goroutine
+	single   int     // reads left without runs
+	unjoined bool    // doubt was told
 	wait     bool    // whether the running read may wait
 	skipped  bool    // the last try met nothing but useless results
 	recvOnce func(fd uintptr) bool
@@ -43,8 +43,9 @@ type Conn struct {
 
 	sendMu   sync.Mutex // guards everything below
 	send     message
-	gso      bool // the kernel knows UDP_SEGMENT
+	gso      bool // the kernel cuts runs (UDP_SEGMENT)
 	pause    int  // sends left without segmentation
+	uncut    bool // doubt was told
 	sendOnce func(fd uintptr) bool
 }
 
@@ -52,6 +53,10 @@ type Conn struct {
 // choose. An IPv6 socket is never used for IPv4, so both families can have the same port.
 // When the port is taken the error satisfies errors.Is(err, syscall.EADDRINUSE).
 func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
+	return listenOn(kernel{(*message).sendmsg, (*message).recvmsg}, addr, opts)
+}
+
+func listenOn(k kernel, addr netip.AddrPort, opts Options) (*Conn, error) {
 	v4 := addr.Addr().Unmap().Is4()
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
@@ -64,7 +69,9 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("udp: listen at %v: %w", addr, err)
 	}
-	c := &Conn{pc: pc.(*net.UDPConn), refused: opts.Unreachable}
+	c := &Conn{
+		pc: pc.(*net.UDPConn), kernel: k, refused: opts.Unreachable, doubt: opts.Doubt,
+	}
 	if c.raw, err = c.pc.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
 	}
@@ -72,9 +79,8 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	c.local = netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())
 	c.recv.v4, c.send.v4 = v4, v4
 	c.recvOnce, c.sendOnce = c.tryRecv, c.trySend
-	err = c.raw.Control(func(fd uintptr) { c.gso = canSegment(int(fd)) })
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
+	if err = c.probe(v4); err != nil {
+		return nil, errors.Join(fmt.Errorf("udp: probe socket at %v: %w", addr, err), pc.Close())
 	}
 	return c, nil
 }
@@ -84,8 +90,6 @@ func setup(fd int, v4 bool, opts Options) error {
 	size := opts.bufferBytes()
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, size)
 	setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, size)
-	// Kernels before 5.0 have no UDP_GRO: they deliver datagrams one by one, which is correct.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	// "Probe" sets DF and ignores the kernel's idea of the path MTU: the overlay finds the size
 	// itself, and a forged ICMP message must not shrink it.
 	level, name, value := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE
@@ -107,12 +111,6 @@ func setBuffer(fd, force, plain, size int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
 	}
-}
-
-// canSegment asks whether the kernel knows UDP_SEGMENT (Linux 4.18).
-func canSegment(fd int) bool {
-	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-	return err == nil
 }
 
 // LocalAddr returns the bound address and port.
@@ -156,10 +154,19 @@ func (c *Conn) read(b []byte, wait bool) (n, seg int, from netip.AddrPort, err e
 		return 0, 0, from, nil
 	case m.errno != 0:
 		return 0, 0, from, fmt.Errorf("udp: read at %v: %w", c.local, m.errno)
-	case m.truncated:
+	case m.truncated || m.n > len(b):
+		if len(b) >= MaxBatch { // no datagram is that long, so the kernel has joined too many
+			c.Single()
+		}
 		return 0, 0, from, ErrBuffer
 	}
-	return m.n, m.segment(), m.sender(), nil
+	seg, sane := m.segment()
+	if !sane {
+		c.Single()
+	} else if c.single > 0 {
+		c.rejoin()
+	}
+	return m.n, seg, m.sender(), nil
 }
 
 // tryRecv is called by the poller with the descriptor; false means wait until it is readable.
@@ -168,7 +175,7 @@ func (c *Conn) tryRecv(fd uintptr) bool {
 	m := &c.recv
 	c.skipped = false
 	for range maxSkips {
-		m.recvmsg(fd)
+		c.receive(m, fd)
 		if m.errno == unix.EAGAIN {
 			return !c.wait
 		}
@@ -195,10 +202,10 @@ func passing(e syscall.Errno) bool {
 
 // Write sends b to one receiver as datagrams of seg bytes each, the last possibly shorter; a seg
 // of 0 or of at least len(b) means one datagram. It waits while the socket's buffer is full and
-// returns when the kernel has copied everything. When the kernel refuses to cut (EIO, EINVAL,
-// EMSGSIZE) the datagrams are sent one by one. A datagram larger than the device's MTU gives an
-// error that satisfies errors.Is(err, syscall.EMSGSIZE). After an error, datagrams before the
-// failed one may have been sent.
+// returns when the kernel has copied everything. When the kernel refuses to cut the datagrams are
+// sent one by one, for a while without asking it again. A datagram larger than the device's MTU
+// gives an error that satisfies errors.Is(err, syscall.EMSGSIZE). After an error, datagrams before
+// the failed one may have been sent.
 func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 	if seg <= 0 {
 		seg = len(b)
@@ -216,38 +223,6 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 		b = b[n:]
 	}
 	return nil
-}
-
-// sendRun sends what fits one system call, or falls back to one call per datagram.
-func (c *Conn) sendRun(b []byte, seg int, to netip.AddrPort) error {
-	if len(b) <= seg {
-		return c.sendOne(b, 0, to)
-	}
-	if c.gso && c.pause == 0 {
-		err := c.sendOne(b, seg, to)
-		if err == nil || !refusesSegments(err) {
-			return err
-		}
-		if errors.Is(err, unix.EIO) {
-			c.pause = pauseSends // the device cannot; the other two speak of this run only
-		}
-	}
-	if c.pause > 0 {
-		c.pause--
-	}
-	for len(b) > 0 {
-		n := min(seg, len(b))
-		if err := c.sendOne(b[:n], 0, to); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
-// refusesSegments reports whether a run may still pass as single datagrams.
-func refusesSegments(err error) bool {
-	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE)
 }
 
 // sendOne makes one sendmsg call; seg > 0 asks the kernel to cut.
@@ -269,7 +244,7 @@ func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 func (c *Conn) trySend(fd uintptr) bool {
 	m := &c.send
 	for range 2 {
-		m.sendmsg(fd)
+		c.transmit(m, fd)
 		// The second try is for an error left behind by an earlier datagram, which the first
 		// call consumed instead of sending.
 		if m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH && m.errno != unix.EINTR {

@@ -58,6 +58,9 @@ func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
 	return n, n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
 }
 
+// Single does nothing: datagrams come one by one here.
+func (*Conn) Single() {}
+
 // ReadNow returns 0: without waiting, nothing can be had here.
 func (c *Conn) ReadNow([]byte) (n, seg int, from netip.AddrPort, err error) {
 	return 0, 0, from, nil

@@ -84,25 +84,26 @@ func (m *message) sendmsg(fd uintptr) {
 	runtime.KeepAlive(m.body)
 }
 
-// segment returns the datagram size the kernel reported, or n when it joined nothing.
-func (m *message) segment() int {
+// segment returns the datagram size the kernel reported, or n when it joined nothing. What it
+// reported is not sane when it can be no size of these datagrams, or when some of it was lost.
+func (m *message) segment() (size int, sane bool) {
 	oob := m.control[:min(int(m.header.Controllen), len(m.control))]
 	for len(oob) >= unix.CmsgLen(4) {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
-		size := int(h.Len)
-		if size < unix.CmsgLen(0) || size > len(oob) {
-			break
+		length := int(h.Len)
+		if length < unix.CmsgLen(0) || length > len(oob) {
+			return m.n, false
 		}
-		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && size >= unix.CmsgLen(4) {
+		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && length >= unix.CmsgLen(4) {
 			seg := int(int32(binary.NativeEndian.Uint32(oob[unix.CmsgLen(0):])))
-			if seg > 0 && seg < m.n {
-				return seg
+			if seg > 0 && seg <= m.n {
+				return seg, true
 			}
-			break
+			return m.n, false
 		}
-		oob = oob[min(len(oob), unix.CmsgSpace(size-unix.CmsgLen(0))):]
+		oob = oob[min(len(oob), unix.CmsgSpace(length-unix.CmsgLen(0))):]
 	}
-	return m.n
+	return m.n, m.header.Flags&unix.MSG_CTRUNC == 0
 }
 
 // sender returns the address recvmsg stored. Only link-local IPv6 senders carry a zone, a number.

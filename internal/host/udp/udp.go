@@ -33,7 +33,7 @@ const (
 )
 
 // ErrBuffer is returned by reads whose buffer was smaller than the run of datagrams that arrived.
-// The run is lost. A buffer of [MaxBatch] bytes never meets it.
+// The run is lost. A buffer of [MaxBatch] bytes meets it only where a kernel joins too many.
 var ErrBuffer = errors.New("udp: receive buffer too small, datagrams lost")
 
 // errEmptyBuffer is a mistake of the caller, told apart from a lost run.
@@ -47,6 +47,10 @@ type Options struct {
 	// datagram that a machine refused by ICMP. Such a message can be forged: it is a hint. Nil
 	// asks for none; other systems than Linux never call it.
 	Unreachable func(netip.AddrPort)
+	// Doubt is told, from any goroutine that reads or writes, once for each offload that the
+	// kernel claims to have and gets wrong: what it is. The socket does without for a while. Nil
+	// is told nothing; other systems than Linux have no offloads.
+	Doubt func(offload string)
 }
 
 func (o Options) bufferBytes() int {
