@@ -18,6 +18,7 @@ const (
 
 	Short        // fewer bytes than the fixed part of the header needs
 	BadType      // frame type that this version does not know
+	Oversized    // datagram longer than any that is sent, or a run of them that is none
 	UnknownLabel // label for which there is no row
 	WrongSource  // known label, but not from the address its link lives at
 	BadMac       // mac1, mac2 or another MAC of a handshake or message that does not verify
@@ -35,6 +36,7 @@ const (
 	BadPart     // part that contradicts the other parts of its packet
 
 	BadOffload      // device offload header that disagrees with its packet
+	NoDevice        // packet that the device did not take: it is down, or somebody deleted it
 	BadIP           // IP header that is malformed or whose length is not the packet's length
 	IPOptions       // IPv4 options
 	Fragment        // fragment of an IPv4 or IPv6 packet
@@ -80,6 +82,7 @@ var names = [Count]string{
 
 	Short:        "short",
 	BadType:      "bad-type",
+	Oversized:    "oversized",
 	UnknownLabel: "unknown-label",
 	WrongSource:  "wrong-source",
 	BadMac:       "bad-mac",
@@ -97,6 +100,7 @@ var names = [Count]string{
 	BadPart:     "bad-part",
 
 	BadOffload:      "bad-offload",
+	NoDevice:        "no-device",
 	BadIP:           "bad-ip",
 	IPOptions:       "ip-options",
 	Fragment:        "fragment",

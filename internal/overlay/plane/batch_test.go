@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"staex/internal/overlay/drop"
@@ -77,46 +78,160 @@ func segmentsOf(t *testing.T, packets [][]byte, payload []byte) (seen [batchSegm
 	return seen
 }
 
+// spoils is what can be wrong with one of many frames.
+var spoils = []struct {
+	name  string
+	spoil func(frames [][]byte, i int)
+	want  drop.Reason
+}{
+	{"forged payload", flip(500), drop.OpenFailed},
+	{"forged counter", flip(7), drop.OpenFailed},
+	{"forged tag", func(f [][]byte, i int) { f[i][len(f[i])-1]++ }, drop.OpenFailed},
+	{"forged label", flip(3), drop.UnknownLabel},
+	{"another type", func(f [][]byte, i int) { f[i][0] |= 0xf0 }, drop.BadType},
+	{"cut to its header", func(f [][]byte, i int) { f[i] = f[i][:8] }, drop.OpenFailed},
+	{"cut by a byte", func(f [][]byte, i int) { f[i] = f[i][:len(f[i])-1] }, drop.OpenFailed},
+	{"cut to nothing much", func(f [][]byte, i int) { f[i] = f[i][:3] }, drop.Short},
+	{"a byte too long", func(f [][]byte, i int) { f[i] = append(f[i], 0) }, drop.OpenFailed},
+	{"far too long", func(f [][]byte, i int) {
+		f[i] = append(f[i], make([]byte, 5000)...)
+	}, drop.Oversized},
+	{"a repetition", func(f [][]byte, i int) { f[i] = f[(i+len(f)-1)%len(f)] }, drop.Replay},
+}
+
+func flip(at int) func([][]byte, int) {
+	return func(f [][]byte, i int) { f[i][at] ^= 0x40 }
+}
+
 func TestABadSegmentInABatchDropsAlone(t *testing.T) {
-	flip := func(at int) func([][]byte, int) {
-		return func(f [][]byte, i int) { f[i][at] ^= 0x40 }
-	}
-	for _, c := range []struct {
-		name  string
-		spoil func(frames [][]byte, i int)
-		want  drop.Reason
-	}{
-		{"forged payload", flip(500), drop.OpenFailed},
-		{"forged counter", flip(7), drop.OpenFailed},
-		{"forged tag", func(f [][]byte, i int) { f[i][len(f[i])-1]++ }, drop.OpenFailed},
-		{"forged label", flip(3), drop.UnknownLabel},
-		{"another type", func(f [][]byte, i int) { f[i][0] |= 0xf0 }, drop.BadType},
-		{"cut to its header", func(f [][]byte, i int) { f[i] = f[i][:8] }, drop.OpenFailed},
-		{"cut by a byte", func(f [][]byte, i int) { f[i] = f[i][:len(f[i])-1] }, drop.OpenFailed},
-		{"cut to nothing much", func(f [][]byte, i int) { f[i] = f[i][:3] }, drop.Short},
-		{"a byte too long", func(f [][]byte, i int) { f[i] = append(f[i], 0) }, drop.OpenFailed},
-		{"far too long", func(f [][]byte, i int) {
-			f[i] = append(f[i], make([]byte, 5000)...)
-		}, drop.OpenFailed},
-		{"a repetition", func(f [][]byte, i int) {
-			f[i] = f[(i+batchSegments-1)%batchSegments]
-		}, drop.Replay},
-	} {
+	for _, c := range spoils {
 		for _, i := range []int{0, batchSegments / 2, batchSegments - 1} {
 			t.Run(fmt.Sprint(c.name, " ", i), func(t *testing.T) {
 				r := newRig()
 				frames, payload := sealed(r, r.client, 0x202, request(false, 80))
 				c.spoil(frames, i)
-				seen := segmentsOf(t, deliver(r, r.server, frames), payload)
-				for k, n := range seen {
-					if want := min(abs(k-i), 1); n != want {
-						t.Errorf("segment %d arrived %d times, want %d", k, n, want)
-					}
-				}
+				allBut(t, i, segmentsOf(t, deliver(r, r.server, frames), payload))
 				if n := r.server.in.C.Drops[c.want].Load(); n != 1 {
 					t.Errorf("%d frames were dropped as %v, want 1", n, c.want)
 				}
 			})
+		}
+	}
+}
+
+// allBut checks that every segment but number i arrived once.
+func allBut(t *testing.T, i int, seen [batchSegments]int) {
+	t.Helper()
+	for k, n := range seen {
+		if want := min(abs(k-i), 1); n != want {
+			t.Errorf("segment %d arrived %d times, want %d", k, n, want)
+		}
+	}
+}
+
+// Three super-packets come in one batch. A segment of the second one is bad, which is of another
+// tunnel than the others, or of another session of theirs.
+func TestABadSegmentHarmsNoSuperPacketBeforeOrAfterIt(t *testing.T) {
+	port := func(n uint16) flow.Ends {
+		e := request(false, 80)
+		e.SrcPort = n
+		return e
+	}
+	for name, second := range map[string]func(r *rig) ([][]byte, []byte){
+		"another tunnel": func(r *rig) ([][]byte, []byte) {
+			return sealed(r, r.another(2), 0x502, port(50002))
+		},
+		"another session": func(r *rig) ([][]byte, []byte) {
+			r.anew(0x203)
+			return sealed(r, r.client, 0x203, port(50002))
+		},
+	} {
+		for _, c := range spoils {
+			for _, i := range []int{0, batchSegments / 2, batchSegments - 1} {
+				t.Run(fmt.Sprint(name, " ", c.name, " ", i), func(t *testing.T) {
+					r := newRig()
+					before, payload := sealed(r, r.client, 0x202, port(50001))
+					after, _ := sealed(r, r.client, 0x202, port(50003))
+					frames, _ := second(r)
+					c.spoil(frames, i)
+					longer := len(frames[i]) > len(after[0])
+					byPort := map[uint16][][]byte{}
+					all := slices.Concat(before, frames, after)
+					for _, p := range deliver(r, r.server, all) {
+						source := binary.BigEndian.Uint16(p[flow.OffloadSize+20:])
+						byPort[source] = append(byPort[source], p)
+					}
+					allBut(t, -1, segmentsOf(t, byPort[50001], payload))
+					allBut(t, i, segmentsOf(t, byPort[50002], payload))
+					allBut(t, -1, segmentsOf(t, byPort[50003], payload))
+					// What is longer ends its batch, with the next segment as the last of it.
+					if n := len(byPort[50003]); n != 1 && !(longer && i == batchSegments-1) {
+						t.Errorf("the super-packet behind came in %d packets", n)
+					}
+					if n := len(byPort[50001]); n != 1 {
+						t.Errorf("the super-packet before came in %d packets", n)
+					}
+					if n := r.server.in.C.Drops[c.want].Load(); n != 1 {
+						t.Errorf("%d frames were dropped as %v, want 1", n, c.want)
+					}
+				})
+			}
+		}
+	}
+}
+
+// anew gives client and server another session beside the one they have, for what is sent from now
+// on: the server knows it by the label.
+func (r *rig) anew(label wire.Label) {
+	there, back := [32]byte{7}, [32]byte{8}
+	for _, e := range []*end{r.client, r.server} {
+		send, recv, in := there, back, wire.Label(0x304)
+		if e == r.server {
+			send, recv, in = back, there, label
+		}
+		s := &Session{
+			Send: session.NewSender(send, session.AESGCM), Peer: e.peer,
+			Recv: session.NewReceiver(recv, session.AESGCM, session.WindowSession),
+		}
+		link := e.session.Path().Link
+		s.SetPath(&Path{Link: link, Label: 0x101, Size: 1400})
+		e.peer.SetOther(e.session)
+		e.peer.SetSession(s)
+		e.tables.SetRow(Row{Kind: RowSession, Label: in, In: link, Session: s})
+	}
+}
+
+// A kernel that joins frames and does not say how long they are makes one long frame of them. Who
+// reads learns of it, unless it is somebody else's nonsense.
+func TestFramesJoinedWithoutASizeAreToldApartFromNonsense(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		from  netip.AddrPort
+		label wire.Label
+		typ   byte
+		want  bool
+	}{
+		{"joined", relayAddr, 0x202, wire.TypeData, true},
+		{"of a stranger", clientAddr, 0x202, wire.TypeData, false},
+		{"under no label", relayAddr, 0x999, wire.TypeData, false},
+		{"of another type", relayAddr, 0x202, wire.TypeHello1, false},
+	} {
+		r := newRig()
+		frames, payload := sealed(r, r.client, c.label, request(false, 80))
+		long := slices.Concat(frames[2:]...)
+		long[0] = long[0]&0x0f | c.typ<<4
+		r.server.in.Reset()
+		r.server.in.Inbound(r.now, c.from, long, len(long))
+		w := r.server.in
+		if n := w.C.Drops[drop.Oversized].Load(); w.Joined != c.want || n != 1 {
+			t.Errorf("%s: joined %v, %d dropped", c.name, w.Joined, n)
+		}
+		if len(w.Packets)+len(w.Control)+len(w.Notices)+len(w.Runs) > 0 {
+			t.Errorf("%s: the long frame has consequences", c.name)
+		}
+		seen := segmentsOf(t, deliver(r, r.server, frames[:2]), payload)
+		if c.label == 0x202 && (seen[0] != 1 || seen[1] != 1) || w.Joined {
+			t.Errorf("%s: frames behind it came %v times, joined %v", c.name, seen[:2], w.Joined)
 		}
 	}
 }

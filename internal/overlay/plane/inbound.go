@@ -23,6 +23,10 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 	for o := 0; o < len(b); o += seg {
 		e := min(o+seg, len(b))
 		f := b[o:e:e]
+		if len(f) > wire.MaxDatagram {
+			w.oversized(from, f)
+			continue
+		}
 		switch wire.PeekType(f) {
 		case wire.TypeData:
 			w.data(now, from, b, o, e, seg)
@@ -39,6 +43,16 @@ func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg i
 	}
 	w.tellJunk()
 	w.flush()
+}
+
+// oversized drops what is longer than anything that is sent. From a neighbour, under one of its
+// labels, it is several frames that the kernel has joined without saying how long they are.
+func (w *Worker) oversized(from netip.AddrPort, f []byte) {
+	w.drop(drop.Oversized)
+	l, ok := wire.PeekLabel(f)
+	if r := w.t.row(l); ok && r != nil && r.In != nil && r.In.Addr() == from {
+		w.Joined = w.Joined || wire.PeekType(f) == wire.TypeData
+	}
 }
 
 // link hands what neighbours say to each other to the slow path, by the label of their link. The

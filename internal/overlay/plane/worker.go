@@ -37,6 +37,9 @@ type Worker struct {
 	// Notices are facts for the slow path.
 	Notices []Notice
 
+	// Joined says that the last batch had frames that were joined without a size.
+	Joined bool
+
 	// Quiet keeps the worker from telling the host what fits: it does not know how packets came.
 	Quiet bool
 	// Segmented says that the host takes UDP super-packets (Linux 6.2 and later).
@@ -73,7 +76,7 @@ func NewWorker(t *Tables) *Worker {
 
 // Reset forgets what the last batch produced.
 func (w *Worker) Reset() {
-	w.n, w.asked, w.junk = 0, false, Notice{}
+	w.n, w.asked, w.Joined, w.junk = 0, false, false, Notice{}
 	w.Runs, w.Transit = w.Runs[:0], w.Transit[:0]
 	w.Packets, w.Control, w.Notices = w.Packets[:0], w.Control[:0], w.Notices[:0]
 	w.notes, w.made = w.notes[:0], w.made[:0]
