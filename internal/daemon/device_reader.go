@@ -28,6 +28,7 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 		now := up()
 		d.traffic.woke[wokeDevice].Add(1)
 		w.Reset()
+		wrong := w.C.Drops[drop.BadOffload].Load()
 		for i := 0; n > 0; i++ {
 			p := w.Whole(now, buf[:n])
 			if p != nil && w.Outbound(now, p) != nil && !d.loop.offerPacket(p) {
@@ -39,6 +40,9 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 			if n, err = dev.ReadNow(buf); err != nil {
 				break // the next Read says the same and tells what to do
 			}
+		}
+		if w.C.Drops[drop.BadOffload].Load() != wrong && dev.Single() {
+			d.doubts("TUNSETOFFLOAD")
 		}
 		d.sendRuns(w, w.Buf, w.Runs)
 		d.deliver(w)

@@ -85,7 +85,7 @@ func (d *daemon) openSockets() error {
 	for _, a := range addrs {
 		at := netip.AddrPortFrom(a, listen.Port())
 		c, err := udp.Listen(at, udp.Options{
-			Unreachable: d.refused, BufferBytes: d.profile.socketBytes,
+			Unreachable: d.refused, BufferBytes: d.profile.socketBytes, Doubt: d.doubts,
 		})
 		switch {
 		case err == nil && a.Unmap().Is4():
@@ -108,6 +108,12 @@ func (d *daemon) openSockets() error {
 // refused is told by the sockets, from the goroutines that read and write: those start after the
 // loop exists.
 func (d *daemon) refused(a netip.AddrPort) { d.loop.frames.refused(unmapped(a)) }
+
+// doubts is told what the kernel claims to be able to do with many packets at once, and cannot.
+func (d *daemon) doubts(offload string) {
+	d.log.Warn("the kernel gets an offload wrong, so packets go one by one for a while",
+		"offload", offload)
+}
 
 // noFamily tells whether the machine lacks an address family altogether.
 func noFamily(err error) bool {

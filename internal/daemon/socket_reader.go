@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"syscall"
 
 	"staex/internal/host/udp"
 	"staex/internal/overlay/drop"
@@ -41,6 +42,7 @@ func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case errors.Is(err, udp.ErrBuffer):
+			w.C.Drops[drop.Oversized].Add(1)
 			continue
 		case err != nil:
 			return err
@@ -49,6 +51,9 @@ func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
 		d.traffic.woke[wokeSocket].Add(1)
 		w.Reset()
 		w.Inbound(now, unmapped(from), buf[:n], seg)
+		if w.Joined {
+			c.Single()
+		}
 		d.traffic.received(n, w.Control)
 		d.sendRuns(w, buf, w.Transit)
 		d.sendRuns(w, w.Buf, w.Runs)
@@ -71,8 +76,11 @@ func (d *daemon) sendRuns(w *plane.Worker, buf []byte, runs []plane.Run) {
 // deliver writes what a worker has for the host to the device.
 func (d *daemon) deliver(w *plane.Worker) {
 	for _, p := range w.Packets {
-		if d.host.device.Write(p) != nil {
+		switch err := d.host.device.Write(p); {
+		case errors.Is(err, syscall.EINVAL):
 			w.C.Drops[drop.BadOffload].Add(1)
+		case err != nil:
+			w.C.Drops[drop.NoDevice].Add(1)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type Device struct {
 	raw      syscall.RawConn
 	name     string
 	offloads Offloads
+	single   int // reads left without super-packets, owned by the reading goroutine
 
 	// The arguments and results of ReadNow, owned by the reading goroutine.
 	now struct {
@@ -99,22 +100,8 @@ func (d *Device) attach(fd int, name string) error {
 	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETLE, 1); err != nil {
 		return fmt.Errorf("tun: set byte order of %s: %w", d.name, err)
 	}
-	d.offloads = askOffloads(fd)
+	d.offloads = askOffloads(asks(fd))
 	return nil
-}
-
-// askOffloads takes the largest set the kernel grants, which may be none.
-func askOffloads(fd int) Offloads {
-	const tcp = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
-	const udp = unix.TUN_F_USO4 | unix.TUN_F_USO6
-	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp|udp) == nil {
-		return Offloads{TCP: true, UDP: true}
-	}
-	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp) == nil {
-		return Offloads{TCP: true}
-	}
-	_ = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0) // plain packets need no permission
-	return Offloads{}
 }
 
 func setMTU(name string, mtu int) error {
@@ -171,6 +158,7 @@ func (d *Device) Read(b []byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("tun: %w", err)
 	}
+	d.rejoin()
 	return n, nil
 }
 

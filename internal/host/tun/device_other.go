@@ -25,6 +25,9 @@ func (*Device) Gone() bool { return false }
 // Again returns [ErrUnsupported].
 func (*Device) Again(int) (*Device, error) { return nil, ErrUnsupported }
 
+// Single returns false.
+func (*Device) Single() bool { return false }
+
 // Read returns [ErrUnsupported].
 func (*Device) Read([]byte) (int, error) { return 0, ErrUnsupported }
 

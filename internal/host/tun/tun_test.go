@@ -96,23 +96,30 @@ const (
 	gsoUDP        = 5 // VIRTIO_NET_HDR_GSO_UDP_L4
 )
 
-func TestARunOfDatagramsLeavesTheHostUncut(t *testing.T) {
-	dev, sock := open(t)
-	if !dev.Offloads().UDP {
-		t.Skip("this kernel has no UDP segmentation for TUN; needs Linux 6.2")
-	}
+// cut makes a socket send runs of datagrams of so many bytes.
+func cut(t *testing.T, sock *net.UDPConn, size int) {
+	t.Helper()
 	raw, err := sock.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = raw.Control(func(fd uintptr) {
-		if err := unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 500); err != nil {
+		err := unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, size)
+		if err != nil {
 			t.Error(err)
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestARunOfDatagramsLeavesTheHostUncut(t *testing.T) {
+	dev, sock := open(t)
+	if !dev.Offloads().UDP {
+		t.Skip("this kernel has no UDP segmentation for TUN; needs Linux 6.2")
+	}
+	cut(t, sock, 500)
 	sent := bytes.Repeat([]byte("0123456789"), 170) // three segments and 200 bytes
 	if _, err := sock.WriteToUDPAddrPort(sent, there); err != nil {
 		t.Fatal(err)
