@@ -30,6 +30,7 @@ func idle(ctx context.Context, b *bench, st *stand) []figure.Run {
 	type reading struct {
 		counters world.Counters
 		used     []time.Duration
+		wakes    []int64
 	}
 	read := func(s *peer.Site) (r reading, err error) {
 		failed := s.Try(func() {
@@ -37,16 +38,17 @@ func idle(ctx context.Context, b *bench, st *stand) []figure.Run {
 			r.counters = s.Hosts[0].Counters(iface)
 		})
 		for _, p := range s.Procs {
-			used, err := meter.Fine(p.PID())
-			failed = errors.Join(failed, err)
-			r.used = append(r.used, used)
+			used, err := meter.CPU(p.PID())
+			wakes, err2 := meter.Wakes(p.PID())
+			failed = errors.Join(failed, err, err2)
+			r.used, r.wakes = append(r.used, used), append(r.wakes, wakes)
 		}
 		return r, failed
 	}
 	before := make([]reading, len(st.sites))
 	failures := make([]error, len(st.sites))
 	fmt.Printf("%-7s all idle for %v\n", st.line.Name, b.idle)
-	time.Sleep(calmTime)
+	time.Sleep(time.Until(st.asked.Add(calmTime)))
 	for i, s := range st.sites {
 		before[i], failures[i] = read(s)
 	}
@@ -72,10 +74,13 @@ func idle(ctx context.Context, b *bench, st *stand) []figure.Run {
 		r.Values = map[string]float64{figure.Idle: float64(bytes) / 1024 / took.Hours()}
 		if len(s.Procs) > 0 {
 			var most time.Duration // of the two ends
+			var wakes int64
 			for k, used := range after.used {
 				most = max(most, used-before[i].used[k])
+				wakes = max(wakes, after.wakes[k]-before[i].wakes[k])
 			}
 			r.Values[figure.IdleCPU] = most.Seconds() * 1000 / took.Minutes()
+			r.Values[figure.Wakes] = float64(wakes) / took.Minutes()
 		}
 		fmt.Printf("%-7s 0 %-8s %-13s %s\n", r.Line, r.Test, r.Peer, figure.Show(r.Values))
 		runs = append(runs, r)
@@ -101,8 +106,6 @@ const (
 	firstGap = 2 * time.Millisecond
 	// firstTime is how long it may take to answer.
 	firstTime = 30 * time.Second
-	// gateTime is what a program's namespaces take to be made, before its time counts.
-	gateTime = 300 * time.Millisecond
 )
 
 // start ends the program of the first host and starts it again: the time from the start of the
@@ -123,7 +126,6 @@ func start(ctx context.Context, _ *bench, s *peer.Site) (map[string]float64, err
 		s.Procs[old].Stop()
 		fresh, release := s.Again()
 		s.Procs[old] = fresh
-		time.Sleep(gateTime)
 		begin := time.Now()
 		released := make(chan error, 1)
 		go func() { released <- s.Try(release) }()

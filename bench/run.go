@@ -33,6 +33,12 @@ func lines() []peer.Line {
 			Name: "lossy", About: "two nodes, 25 ms and 0.5 % loss each way: 50 ms, 1 %",
 			Lossy: true, Way: link.Way{Delay: 25 * time.Millisecond, Loss: 0.005, Seed: 1},
 		},
+		{
+			Name: "board", Board: true,
+			About: "two nodes, each kept to one processor by its affinity, with GOMAXPROCS=1 and " +
+				"GOMEMLIMIT=64MiB; ours with profile = small. No control group enforces the " +
+				"64 MiB: the memory table shows who needs more",
+		},
 	}
 }
 
@@ -56,6 +62,7 @@ type stand struct {
 	line  peer.Line
 	tests []test
 	sites []*peer.Site
+	asked time.Time // when its networks have carried their first answers
 }
 
 func newBench(o options) (*bench, error) {
@@ -66,7 +73,7 @@ func newBench(o options) (*bench, error) {
 	b := &bench{options: o, foreign: foreign}
 	b.report = figure.Report{
 		Date: time.Now().UTC(), Rounds: o.rounds, Seconds: o.seconds.Seconds(),
-		Peers: map[string]string{}, Commit: os.Getenv("BENCH_COMMIT"),
+		Peers: map[string]string{}, Lines: map[string]string{}, Commit: os.Getenv("BENCH_COMMIT"),
 		Go: os.Getenv("BENCH_GO"),
 	}
 	b.report.Machine, b.report.Kernel = machine()
@@ -79,7 +86,9 @@ func newBench(o options) (*bench, error) {
 	}
 	for line := range strings.Lines(string(text)) {
 		name, reason, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		b.report.Missing = append(b.report.Missing, figure.Missing{Wanted: name, Reason: reason})
+		b.report.Missing = append(b.report.Missing, figure.Missing{
+			Wanted: name, Reason: figure.Reason(reason),
+		})
 	}
 	return b, nil
 }
@@ -130,9 +139,14 @@ func (b *bench) run(ctx context.Context) error {
 		fmt.Printf("%s: %s\n", line.Name, line.About)
 		b.up(ctx, st)
 		stands = append(stands, st)
+		if len(stands) == 1 {
+			b.ready(ctx, st) // while the others are set up it comes to rest
+		}
 	}
-	for _, st := range stands {
-		b.ready(ctx, st)
+	for i, st := range stands {
+		if i > 0 {
+			b.ready(ctx, st)
+		}
 		for _, t := range st.tests {
 			b.turns(ctx, st, t)
 		}
@@ -158,7 +172,7 @@ func (b *bench) up(ctx context.Context, st *stand) {
 			b.miss(p.Name, st.line, err)
 			continue
 		}
-		b.report.Peers[p.Name] = p.About
+		b.report.Peers[p.Name], b.report.Lines[st.line.Name] = p.About, st.line.About
 		st.sites = append(st.sites, s)
 	}
 }
@@ -173,12 +187,13 @@ func (b *bench) ready(ctx context.Context, st *stand) {
 		}
 		return err != nil
 	})
+	st.asked = time.Now()
 }
 
 // miss notes that a peer could not be had on a line, once for all lines if the reason is the same.
 func (b *bench) miss(name string, line peer.Line, why error) {
-	reason := strings.TrimSpace(why.Error())
-	fmt.Printf("not measured: %s, %s: %s\n", name, line.Name, reason)
+	reason := figure.Reason(why.Error())
+	fmt.Printf("not measured: %s, %s: %s\n", name, line.Name, why)
 	for i, m := range b.report.Missing {
 		if strings.HasPrefix(m.Wanted, name+", ") && m.Reason == reason {
 			b.report.Missing[i].Wanted += " " + line.Name
@@ -196,8 +211,8 @@ func (b *bench) down(st *stand) {
 	st.sites = nil
 }
 
-// lossyRounds is how often the slow link is asked at most.
-const lossyRounds = 2
+// fewRounds are enough for what decides no goal.
+const fewRounds = 2
 
 // turns lets the peers take turns at a test, every second round backwards: what slowly changes on
 // the machine then favours nobody.
@@ -206,16 +221,11 @@ func (b *bench) turns(ctx context.Context, st *stand, t test) {
 		b.report.Runs = append(b.report.Runs, t.together(ctx, b, st)...)
 		return
 	}
-	rounds := b.rounds
-	if t.rounds > 0 {
-		rounds = min(rounds, t.rounds)
-	}
-	if st.line.Lossy {
-		rounds = min(rounds, lossyRounds)
-	}
 	failed := map[*peer.Site]bool{} // at this test
-	for round := range rounds {
-		sites := slices.Clone(st.sites)
+	for round := range b.roundsMost(t) {
+		sites := slices.DeleteFunc(slices.Clone(st.sites), func(s *peer.Site) bool {
+			return round >= fewRounds && !figure.Decides(st.line.Name, t.name, s.Peer.Name)
+		})
 		if round%2 == 1 {
 			slices.Reverse(sites)
 		}
@@ -231,6 +241,14 @@ func (b *bench) turns(ctx context.Context, st *stand, t test) {
 			}, t)
 		}
 	}
+}
+
+// roundsMost is how often a test is made where it decides a goal.
+func (b *bench) roundsMost(t test) int {
+	if t.once {
+		return 1
+	}
+	return b.rounds * max(1, t.times)
 }
 
 // measure makes one run and says whether it succeeded.

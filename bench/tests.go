@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"staex/bench/figure"
@@ -18,10 +19,12 @@ import (
 
 // test is one way to measure a peer.
 type test struct {
-	name   string
-	rounds int  // at most so many; 0 means as many as the person wants
-	bulk   bool // it is for peers that differ in nothing else, too
-	run    func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error)
+	name string
+	once bool // another round would say the same
+	// times is how many starts make one round: a start is short, and no two are alike; 0 means 1.
+	times int
+	bulk  bool // it is for peers that differ in nothing else, too
+	run   func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error)
 	// together measures all peers of a line at once, in place of run.
 	together func(ctx context.Context, b *bench, st *stand) []figure.Run
 }
@@ -29,27 +32,37 @@ type test struct {
 // testsOf are the tests of a line.
 func testsOf(line peer.Line) []test {
 	all := []test{
-		{name: "size", rounds: 1, run: size},
+		{name: "size", once: true, run: size},
 		{name: "idle", together: idle},
-		{name: "memory", rounds: 1, run: memoryIdle},
-		{name: "wire", rounds: 1, run: wire},
+		{name: "memory", once: true, run: memoryIdle},
+		{name: "wire", once: true, run: wire},
 		{name: "rtt", run: roundTrip},
 		{name: "tcp1", bulk: true, run: streams(1)},
-		{name: "tcp4", rounds: 3, bulk: true, run: streams(4)},
+		{name: "tcp4", bulk: true, run: streams(4)},
 		{name: "udp64", run: flood(64)},
-		{name: "udp200", rounds: 2, run: flood(200)},
-		{name: "paced64", rounds: 3, run: paced(64)},
-		{name: "peak", rounds: 1, run: memoryPeak},
-		{name: "start", rounds: 3, run: start}, // the last: who does not come back is missing
+		{name: "udp200", run: flood(200)},
+		{name: "paced64", run: paced(64)},
+		{name: "queue1200", run: queue(1200, 50)},
+		{name: "queue64", run: queue(64, 64)},
+		{name: "queue8", run: queue(64, 8)},
+		{name: "peak", once: true, run: memoryPeak},
+		{name: "start", times: 2, run: start}, // the last: who does not come back is missing
 	}
 	only := map[string][]string{
-		"relay":  {"memory", "wire", "start", "rtt", "tcp1", "tcp4", "udp64", "paced64", "peak"},
+		"relay": {
+			"memory", "wire", "start", "rtt", "tcp1", "tcp4", "udp64", "paced64", "queue1200",
+			"queue64", "queue8", "peak",
+		},
 		"relays": {"rtt", "tcp1", "paced64"},
 		"plain":  {"tcp1"},
 		"lossy":  {"rtt", "tcp1"},
+		"board":  {"memory", "tcp1", "udp64", "peak"},
 	}[line.Name]
 	return slices.DeleteFunc(all, func(t test) bool {
-		return only != nil && !slices.Contains(only, t.name)
+		if only == nil {
+			return strings.HasPrefix(t.name, "queue") && line.Name != "" // it is for relays
+		}
+		return !slices.Contains(only, t.name)
 	})
 }
 
@@ -145,7 +158,7 @@ const drainTime = 100 * time.Millisecond
 // flood offers many datagrams, then as many as there can be, and keeps the better of both.
 func flood(size int) func(context.Context, *bench, *peer.Site) (map[string]float64, error) {
 	return func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error) {
-		f, err := load.OpenFlood(ctx, s.Path, size)
+		f, err := load.OpenFlood(ctx, s.Path, size, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -191,7 +204,7 @@ const pacedRate = 20_000
 
 func paced(size int) func(context.Context, *bench, *peer.Site) (map[string]float64, error) {
 	return func(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error) {
-		f, err := load.OpenFlood(ctx, s.Path, size)
+		f, err := load.OpenFlood(ctx, s.Path, size, 1)
 		if err != nil {
 			return nil, err
 		}

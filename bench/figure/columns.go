@@ -25,6 +25,8 @@ const (
 	Message  = "mqtt"
 	Idle     = "idle"
 	IdleCPU  = "idle-cpu"
+	Wakes    = "wakes"
+	Fill     = "fill" // datagrams to a receive call of the relay
 	Start    = "start"
 	Size     = "size"
 )
@@ -62,6 +64,15 @@ func Tables() []Table {
 			{Value: Relays, Title: "relays, µs/packet", Digits: 2, Account: true},
 			{Value: Lost, Title: "lost", Digits: 3},
 		}},
+		{"queue1200", "UDP, 1,200 bytes in bursts of 50, a queue before the relay", []Column{
+			{Value: Relays, Title: "relay, s/GB", Digits: 3, Account: true, Ratio: true},
+			fill(),
+			{Value: Ends, Title: "both ends, s/GB", Digits: 2, Account: true},
+			{Value: Gbps, Title: "Gbit/s while there is a queue", Digits: Significant, Ratio: true},
+			{Value: Lost, Title: "lost", Digits: 3},
+		}},
+		{"queue64", "UDP, 64 bytes in bursts of 64, a queue before the relay", queue()},
+		{"queue8", "UDP, 64 bytes in bursts of 8, a queue before the relay", queue()},
 		{"rtt", "Round trip of a datagram", []Column{
 			{Value: Median, Title: "median, µs", Ratio: true},
 			{Value: P99, Title: "99 %, µs"},
@@ -75,6 +86,7 @@ func Tables() []Table {
 		{"idle", "Idle", []Column{
 			{Value: Idle, Title: "KiB/h", Digits: 1},
 			{Value: IdleCPU, Title: "processor, ms/min", Digits: 1},
+			{Value: Wakes, Title: "wake-ups/min"},
 		}},
 		{"memory", "Memory, idle", []Column{
 			{Value: Resident, Title: "end, MiB", Digits: 1},
@@ -105,6 +117,20 @@ func small() []Column {
 		{Value: Ends, Title: "both ends, µs/packet", Digits: 1, Account: true, Ratio: true},
 		{Value: Relays, Title: "relays, µs/packet", Digits: 2, Account: true},
 	}
+}
+
+func queue() []Column {
+	return []Column{
+		{Value: Relays, Title: "relay, µs/packet", Digits: 2, Account: true, Ratio: true},
+		fill(),
+		{Value: Ends, Title: "both ends, µs/packet", Digits: 2, Account: true},
+		{Value: Packets, Title: "packets/s while there is a queue", Ratio: true},
+		{Value: Lost, Title: "lost", Digits: 3},
+	}
+}
+
+func fill() Column {
+	return Column{Value: Fill, Title: "datagrams to a receive call", Digits: 1, Account: true}
 }
 
 // Show writes values in one line, sorted by name.

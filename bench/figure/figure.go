@@ -6,7 +6,9 @@ package figure
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,8 @@ type Run struct {
 	Line  string `json:"line"` // the topology
 	Peer  string `json:"peer"`
 	Test  string `json:"test"`
+	// Commit is what was measured.
+	Commit string `json:"commit,omitempty"`
 	// Foreign is how many cores others kept busy meanwhile.
 	Foreign float64 `json:"foreign"`
 	// Values are what was measured, by name; their units stand in Columns.
@@ -30,6 +34,22 @@ type Missing struct {
 	Reason string `json:"reason"`
 }
 
+// secrets of a machine are no reason: where its files are and whom it asks.
+var secrets = regexp.MustCompile(`(^|\s|["'(=])/|://|^(dial|lookup) `)
+
+// Reason is the part of an error's text that a reader elsewhere can use, in one line: what names
+// files, addresses or servers of the machine is left out.
+func Reason(text string) string {
+	const most = 160 // bytes
+	text = strings.Join(strings.Fields(text), " ")
+	parts := slices.DeleteFunc(strings.Split(text, ": "), secrets.MatchString)
+	text = strings.Join(parts, ": ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + " …"
+	}
+	return text
+}
+
 // Report is everything that one start of the bench has found out.
 type Report struct {
 	Date    time.Time         `json:"date"`
@@ -41,6 +61,7 @@ type Report struct {
 	Seconds float64           `json:"seconds"` // of each timed run
 	Took    float64           `json:"took"`    // seconds, the whole
 	Peers   map[string]string `json:"peers"`   // what each one is, with its version
+	Lines   map[string]string `json:"lines"`   // how the hosts of each line are set up
 	Missing []Missing         `json:"missing"`
 	Runs    []Run             `json:"runs"`
 }
@@ -157,16 +178,13 @@ func (r *Report) Renewed(newer *Report) *Report {
 		again[place{run.Line, run.Test}] = true
 	}
 	all := *newer
+	newer.sign()
 	all.Runs = slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
 		return again[place{run.Line, run.Test}]
 	})
 	all.Runs = append(all.Runs, newer.Runs...)
 	all.Took += r.Took
-	all.Peers = maps.Clone(r.Peers)
-	if all.Peers == nil {
-		all.Peers = map[string]string{}
-	}
-	maps.Copy(all.Peers, newer.Peers)
+	all.Peers, all.Lines = joined(r.Peers, newer.Peers), joined(r.Lines, newer.Lines)
 	all.Missing = slices.Clone(r.Missing)
 	for _, m := range newer.Missing {
 		if !slices.Contains(all.Missing, m) {
@@ -174,6 +192,34 @@ func (r *Report) Renewed(newer *Report) *Report {
 		}
 	}
 	return &all
+}
+
+// sign notes the commit at each run.
+func (r *Report) sign() {
+	for i := range r.Runs {
+		if r.Runs[i].Commit == "" {
+			r.Runs[i].Commit = r.Commit
+		}
+	}
+}
+
+// Commits are those of the runs, each once, in the order of the runs.
+func (r *Report) Commits() []string {
+	r.sign()
+	var all []string
+	for _, run := range r.Runs {
+		if !slices.Contains(all, run.Commit) {
+			all = append(all, run.Commit)
+		}
+	}
+	return all
+}
+
+func joined(older, newer map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, older)
+	maps.Copy(all, newer)
+	return all
 }
 
 // Disturbance is how many cores others kept busy during the runs in which time counts.

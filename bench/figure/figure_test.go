@@ -4,6 +4,7 @@ package figure_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"staex/bench/figure"
@@ -171,5 +172,55 @@ func TestOnlyRunsInWhichTimeCountsAreDisturbed(t *testing.T) {
 	r := figure.Report{Runs: []figure.Run{fast, wire}}
 	if got := r.Disturbance(); got.Count != 1 || got.Median != 0.5 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestRunsOfSeveralStartsKeepTheirCommits(t *testing.T) {
+	other := run(0, "a", 7, 0)
+	other.Test = "u"
+	older := &figure.Report{Commit: "one", Runs: []figure.Run{run(0, "a", 1, 0), other}}
+	newer := &figure.Report{Commit: "two", Runs: []figure.Run{run(0, "a", 2, 0)}}
+	last := &figure.Report{Commit: "three", Runs: []figure.Run{run(0, "a", 3, 0)}}
+	r := (&figure.Report{}).Renewed(older).Renewed(newer).Renewed(last)
+	if got := strings.Join(r.Commits(), " "); got != "one three" { // of two nothing is left
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAReasonNamesNothingOfTheMachine(t *testing.T) {
+	for text, want := range map[string]string{
+		"no such thing": "no such thing",
+		"/home/me/go/pkg/x@v1/y.go:2:1: a.org/z@v1: reading https://cache.example/z.zip: 403 Gone": "" +
+			"a.org/z@v1: 403 Gone",
+		"get a.org/z: dial tcp 10.0.0.1:443: connect: refused":    "get a.org/z: connect: refused",
+		"a.org/z: lookup cache.example on 10.0.0.1: no such host": "a.org/z: no such host",
+		"open \"/etc/x\": denied":                                 "denied",
+		"one\n  two":                                              "one two",
+	} {
+		if got := figure.Reason(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := figure.Reason(strings.Repeat("é", 500)); len(got) > 200 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func TestWhatDecidesAGoalIsKnownByItsLineTestAndPeer(t *testing.T) {
+	for _, c := range []struct {
+		line, test, peer string
+		want             bool
+	}{
+		{"direct", "tcp1", "bound", true},
+		{"direct", "tcp1", "staex", true},
+		{"direct", "tcp4", "wireguard-go", true},
+		{"direct", "tcp1", "nebula", false},
+		{"relay", "rtt", "tinc", true},
+		{"direct", "udp200", "staex", false},
+		{"lossy", "tcp1", "wireguard-go", false},
+	} {
+		if got := figure.Decides(c.line, c.test, c.peer); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }

@@ -2,6 +2,8 @@
 
 package figure
 
+import "strings"
+
 // Goal is a promise that the figures can keep or break.
 type Goal struct {
 	What string
@@ -38,6 +40,20 @@ func (r *Report) Judge(goals []Goal) []Verdict {
 		all = append(all, Verdict{Goal: g, Found: found, Met: met})
 	}
 	return all
+}
+
+// Decides says whether a peer's figures of a test on a line decide a goal: its own do, and so do
+// those of the reference and of all that is ours where a goal stands.
+func Decides(line, test, peer string) bool {
+	for _, g := range Goals() {
+		for _, k := range []Key{g.Key, g.To} {
+			if k.Line == line && k.Test == test &&
+				(k.Peer == peer || peer == wireguard || strings.HasPrefix(peer, us)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // us, us1420 and the others are names of peers.
@@ -81,6 +97,10 @@ func Goals() []Goal {
 		atMost("64 bytes in a flood, both ends, µs", "direct", "udp64", Ends, 5, true),
 		times("64 bytes delivered", "direct", "udp64", us, Packets, wireguard, 3, 0),
 		atMost("the relay, 64 bytes singly, µs", "relay", "paced64", Relays, 4, true),
+		atMost("the relay, saturated, s/GB", "relay", "queue1200", Relays, 0.20, true),
+		atMost("the relay, 64 bytes in batches of 16 and more, µs", "relay", "queue64", Relays,
+			0.3, true),
+		atMost("the relay, 64 bytes in batches of 8, µs", "relay", "queue8", Relays, 1, true),
 		times("round trip", "direct", "rtt", us, Median, wireguard, 0, 0.75),
 		times("round trip", "direct", "rtt", us, Median, tinc, 0, 1),
 		times("round trip over a relay", "relay", "rtt", us, Median, wireguard, 0,
@@ -104,6 +124,7 @@ func Goals() []Goal {
 		atMost("idle, ms of processor a minute", "direct", "idle", IdleCPU, 2, true),
 		atMost("memory, idle, MiB", "direct", "memory", Resident, 10, false),
 		atMost("memory, at most, MiB", "direct", "peak", Peak, 16, false),
+		atMost("memory, at most, on a small board, MiB", "board", "peak", Peak, 16, false),
 		atMost("program, MB", "direct", "size", Size, 8, false),
 		atMost("start to the first answer, ms", "direct", "start", Start, 19, false),
 		atMost("start to the first answer over a relay, ms", "relay", "start", Start, 60, false),

@@ -143,6 +143,19 @@ func deepen(c *net.UDPConn) error {
 	return errors.Join(err, failed)
 }
 
+// option sets an option of a UDP socket.
+func option(c *net.UDPConn, name, value int) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, name, value)
+	})
+	return errors.Join(err, failed)
+}
+
 // shut closes connections of which nothing more is wanted.
 func shut(all ...net.Conn) {
 	for _, c := range all {

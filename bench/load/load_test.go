@@ -42,7 +42,7 @@ func TestStreamsCarryBytes(t *testing.T) {
 }
 
 func TestAFloodKeepsToItsRate(t *testing.T) {
-	f, err := load.OpenFlood(t.Context(), loopback(), 64)
+	f, err := load.OpenFlood(t.Context(), loopback(), 64, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,18 @@ func TestAFloodKeepsToItsRate(t *testing.T) {
 		t.Errorf("sent %d, %v", sent, err)
 	}
 	until(t, "all arrive", func() bool { return f.Received() == int64(sent) })
+}
+
+func TestEveryDatagramOfABurstIsCounted(t *testing.T) {
+	f, err := load.OpenFlood(t.Context(), loopback(), 64, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if sent, err := f.Bursts(10, 0); err != nil || sent != 80 {
+		t.Errorf("sent %d, %v", sent, err)
+	}
+	until(t, "all arrive", func() bool { return f.Received() == 80 })
 }
 
 func TestEveryQuestionHasItsAnswer(t *testing.T) {

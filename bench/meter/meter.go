@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package meter reads what the kernel writes down about processes: processor time and memory. It
-// never changes anything.
+//go:build linux
+
+// Package meter reads what the kernel writes down about processes: processor time, wake-ups and
+// memory. It never changes anything.
 package meter
 
 import (
@@ -12,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tick is the unit of processor time in /proc, the same on every Linux that Go runs on.
@@ -72,23 +76,50 @@ func parseBusy(text string) (time.Duration, error) {
 
 // parseMemory reads a line of /proc/PID/status, such as VmRSS, in bytes.
 func parseMemory(text, name string) (int64, error) {
+	kib, err := parseCount(strings.ReplaceAll(text, " kB\n", "\n"), name)
+	return kib << 10, err
+}
+
+// parseCount reads a line of /proc/PID/status that holds a number.
+func parseCount(text, name string) (int64, error) {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			f := strings.Fields(rest)
-			if len(f) != 2 || f[1] != "kB" {
-				return 0, errForm
-			}
-			kib, err := strconv.ParseInt(f[0], 10, 64)
-			return kib << 10, err
+			return strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
 		}
 	}
 	return 0, fmt.Errorf("%w: no %s", errForm, name)
 }
 
-// CPU is the processor time that a process has used, with what the kernel did in its name.
+// CPU is the processor time that a process has used, with what the kernel did in its name and with
+// that of threads that have ended, by the nanosecond.
 func CPU(pid int) (time.Duration, error) {
-	t, err := stat(filepath.Join("/proc", strconv.Itoa(pid)))
-	return t.own, err
+	const scheduled = 2 // CPUCLOCK_SCHED of the kernel: what the scheduler has counted
+	var t unix.Timespec
+	if err := unix.ClockGettime(^int32(pid)<<3|scheduled, &t); err != nil {
+		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// Wakes is how often a process has waited for something that then woke one of its threads.
+func Wakes(pid int) (int64, error) {
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has ended meanwhile
+		}
+		n, err := parseCount(string(text), "voluntary_ctxt_switches")
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 func stat(dir string) (times, error) {
@@ -97,29 +128,6 @@ func stat(dir string) (times, error) {
 		return times{}, err
 	}
 	return parseStat(string(text))
-}
-
-// Fine is CPU by the nanosecond, for who uses little; the time of threads that have ended is not
-// in it.
-func Fine(pid int) (time.Duration, error) {
-	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil {
-		return 0, err
-	}
-	var sum time.Duration
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended meanwhile
-		}
-		ran, _, _ := strings.Cut(string(text), " ")
-		n, err := strconv.ParseInt(ran, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w: %w", name, errForm, err)
-		}
-		sum += time.Duration(n)
-	}
-	return sum, nil
 }
 
 // Memory is what a process holds in RAM now and held at most, in bytes.

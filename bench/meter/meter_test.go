@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux
+
 package meter
 
 import (
@@ -53,8 +55,11 @@ func TestThisProcessCanBeMeasured(t *testing.T) {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("no /proc here")
 	}
-	if _, err := CPU(os.Getpid()); err != nil {
-		t.Error(err)
+	if used, err := CPU(os.Getpid()); err != nil || used <= 0 {
+		t.Errorf("%v, %v", used, err)
+	}
+	if n, err := Wakes(os.Getpid()); err != nil || n <= 0 {
+		t.Errorf("%d, %v", n, err)
 	}
 	now, peak, err := Memory(os.Getpid())
 	if err != nil || now <= 0 || peak < now {

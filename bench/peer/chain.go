@@ -5,8 +5,13 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
 
 	"staex/bench/link"
 	"staex/test/world"
@@ -27,6 +32,8 @@ type chain struct {
 	target netip.Addr
 	again  func() (p Proc, release func())
 	ending []func()
+	// batches is what Batches of a Site asks.
+	batches func() Batches
 }
 
 // leftOf and rightOf are the addresses at the ends of the cable after host i.
@@ -88,8 +95,17 @@ func (c *chain) repeat(after func(p *world.Process), args ...string) func() (Pro
 	return func() (Proc, func()) {
 		h.Run("sh", "-c", "rm -f "+gatePipe+"; mkfifo "+gatePipe)
 		p := h.Start(append([]string{"sh", "-c", gate, "sh", gatePipe}, args...)...)
+		var pipe *os.File
+		c.w.Until(p.Name+" waits at the gate", startTime, func() bool {
+			var err error // as long as nobody reads
+			pipe, err = os.OpenFile(h.Path(gatePipe), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+			return err == nil
+		})
 		return Proc{First: true, Process: p}, func() {
-			h.WriteFile(gatePipe, "go\n")
+			_, err := pipe.WriteString("go\n")
+			if err = errors.Join(err, pipe.Close()); err != nil {
+				panic(failure(err.Error()))
+			}
 			if after != nil {
 				after(p)
 			}
@@ -99,6 +115,12 @@ func (c *chain) repeat(after func(p *world.Process), args ...string) func() (Pro
 
 // run starts a program on host i.
 func (c *chain) run(i int, args ...string) *world.Process {
+	if c.line.Board {
+		args = append([]string{
+			"taskset", "-c", strconv.Itoa(i % runtime.NumCPU()),
+			"env", "GOMAXPROCS=1", "GOMEMLIMIT=64MiB",
+		}, args...)
+	}
 	p := c.hosts[i].Start(args...)
 	c.procs = append(c.procs, Proc{
 		Relay: i != 0 && i != len(c.hosts)-1, First: i == 0, Process: p,

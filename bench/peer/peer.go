@@ -30,7 +30,9 @@ type Peer struct {
 	BulkOnly bool
 	// relaysMax is how many nodes may stand between the two ends.
 	relaysMax int
-	start     func(c *chain)
+	// board: it is compared on small boards, too.
+	board bool
+	start func(c *chain)
 	// program is what runs, below the repository's bin or in the path; "" where nothing does.
 	program string
 }
@@ -52,7 +54,7 @@ func All() []Peer {
 }
 
 func bulkOnly(p Peer) Peer {
-	p.BulkOnly = true
+	p.BulkOnly, p.board = true, false
 	return p
 }
 
@@ -74,7 +76,19 @@ type Site struct {
 	// it; nil where there is none.
 	Again func() (p Proc, release func())
 
-	t *troubles
+	t       *troubles
+	batches func() Batches
+}
+
+// Batches is what the node in the middle has received since its start.
+type Batches struct{ Datagrams, Calls float64 }
+
+// Batches asks the node in the middle; it is all zero where nobody tells.
+func (s *Site) Batches() (b Batches, err error) {
+	if s.batches != nil {
+		err = s.t.try(func() { b = s.batches() })
+	}
+	return b, err
 }
 
 // Line is a chain of hosts and how its cables are.
@@ -87,6 +101,8 @@ type Line struct {
 	// Lossy lays a link with delay and loss, as Way says, between the hosts.
 	Lossy bool
 	Way   link.Way
+	// Board takes all processors but one from each host, and what memory the runtime may keep.
+	Board bool
 }
 
 // ErrNotMade means that a peer cannot do what a line asks.
@@ -97,7 +113,7 @@ const answerTime = 2 * time.Minute
 
 // Up lays the cables of a line and starts a peer on it.
 func Up(p Peer, line Line) (s *Site, err error) {
-	if line.Relays > p.relaysMax {
+	if line.Relays > p.relaysMax || line.Board && !p.board {
 		return nil, ErrNotMade
 	}
 	t := &troubles{}
@@ -145,7 +161,8 @@ func up(t *troubles, p Peer, line Line) *Site {
 	p.start(c)
 	return &Site{
 		Peer: p, Line: line, Hosts: c.hosts, Procs: c.procs, Again: c.again, t: t,
-		Path: load.Path{From: c.hosts[0], To: c.last(), Target: c.target},
+		batches: c.batches,
+		Path:    load.Path{From: c.hosts[0], To: c.last(), Target: c.target},
 	}
 }
 

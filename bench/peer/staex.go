@@ -7,10 +7,12 @@ package peer
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"staex/bench/load"
+	"staex/test/world"
 )
 
 // joinTime is how long a node may take to find its parent.
@@ -20,9 +22,30 @@ const joinTime = 20 * time.Second
 // other one has its neighbour on that side as its parent. The last host offers a tunnel.
 func staex(name, conf, about string) Peer {
 	return Peer{
-		Name: name, relaysMax: manyRelays, program: "mccd",
+		Name: name, board: true, relaysMax: manyRelays, program: "mccd",
 		About: "this repository, " + about + "; relays cannot read",
 		start: func(c *chain) { startStaex(c, conf) },
+	}
+}
+
+// metricsSocket is where the node in the middle tells what it has done.
+const metricsSocket = "/run/mcc/metrics.sock"
+
+// batchesOf reads the metrics of a relay. Each wake-up of a socket is one receive call.
+func batchesOf(h *world.Host) Batches {
+	page := h.Run("curl", "-sS", "--unix-socket", metricsSocket, "http://node/metrics")
+	value := func(name string) float64 {
+		_, rest, _ := strings.Cut(page, "\n"+name+" ")
+		text, _, _ := strings.Cut(rest, "\n")
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			panic(failure("no " + name + " in the metrics"))
+		}
+		return v
+	}
+	return Batches{
+		Datagrams: value(`mcc_packets_total{done="carried"}`),
+		Calls:     value(`mcc_wakeups_total{of="socket"}`),
 	}
 }
 
@@ -36,6 +59,13 @@ func startStaex(c *chain, conf string) {
 		var lines []string
 		if conf != "" {
 			lines = []string{conf}
+		}
+		if c.line.Board {
+			lines = append(lines, "profile = small")
+		}
+		if i == root && n > 2 {
+			lines = append(lines, "metrics-listen = "+metricsSocket)
+			c.batches = func() Batches { return batchesOf(h) }
 		}
 		ids[i] = network.Init(h, parent, lines...)
 		c.run(i, "mccd", "/etc/mcc")

@@ -13,7 +13,7 @@ import (
 // that they cannot reach each other; each node in between decrypts and encrypts again.
 func tinc() Peer {
 	return Peer{
-		Name: "tinc", relaysMax: manyRelays, program: "tincd",
+		Name: "tinc", board: true, relaysMax: manyRelays, program: "tincd",
 		About: "tinc 1.0 of Debian, AES-256-CBC and SHA-256; a relay decrypts",
 		start: startTinc,
 	}

@@ -22,7 +22,7 @@ const startTime = 10 * time.Second
 // two tunnels: they decrypt, forward in the kernel and encrypt again.
 func wireguard() Peer {
 	return Peer{
-		Name: Reference, relaysMax: manyRelays, program: "bench/wireguard",
+		Name: Reference, board: true, relaysMax: manyRelays, program: "bench/wireguard",
 		About: "MTU 1420, keep-alive 25 s at the first host; a relay decrypts",
 		start: startWireguard,
 	}

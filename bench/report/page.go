@@ -49,7 +49,7 @@ const head = `# Benchmarks
 <!-- Made by "scripts/bench-peers docs" from the raw data; do not edit. -->
 
 This network beside others on one machine, each table measured in one run:
-%s, Linux %s, %s, at last commit %s, %s, %.0f minutes in all.
+%s, Linux %s, %s, %s, %s, %.0f minutes in all.
 Every program shares the processors with whoever makes the traffic:
 **compare the columns of one table, never two runs**.
 Meanwhile others kept %.2f cores busy in the median (%.2f–%.2f): the figures themselves are those of
@@ -63,21 +63,42 @@ Processor time is that of the network's own programs, with what the kernel does 
 
 `
 
+// toWall is how the page marks a goal that is missed.
+const toWall = "[" + missed + "](why-it-is-fast.md#the-walls)"
+
+// commits names what was measured.
+func commits(r *figure.Report) string {
+	all := r.Commits()
+	if len(all) == 1 {
+		return "at commit " + all[0]
+	}
+	return "at commits " + strings.Join(all, ", ")
+}
+
 // markdown writes the page.
 func markdown(r *figure.Report, raw string) string {
 	var b strings.Builder
 	busy := r.Disturbance()
-	fmt.Fprintf(&b, head, r.Machine, r.Kernel, r.Go, r.Commit, r.Date.Format("2 January 2006"),
+	fmt.Fprintf(&b, head, r.Machine, r.Kernel, r.Go, commits(r), r.Date.Format("2 January 2006"),
 		r.Took/60, busy.Median, busy.Min, busy.Max, raw, raw, figure.QuietMax, Reference)
 	fmt.Fprintf(&b, "![the medians as bars](%s/medians.svg)\n\n", raw)
 	b.WriteString("| name | what |\n|---|---|\n")
 	for _, name := range names(r, func(run figure.Run) string { return run.Peer }) {
 		fmt.Fprintf(&b, "| %s | %s |\n", name, r.Peers[name])
 	}
+	if len(r.Lines) > 0 {
+		b.WriteString("\n| line | what |\n|---|---|\n")
+	}
+	for _, name := range names(r, func(run figure.Run) string { return run.Line }) {
+		if about, ok := r.Lines[name]; ok {
+			fmt.Fprintf(&b, "| %s | %s |\n", name, about)
+		}
+	}
 	for _, g := range grids(r) {
 		fmt.Fprintf(&b, "\n## %s\n\n", g.title)
 		for i, row := range g.rows {
-			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+			text := strings.ReplaceAll(strings.Join(row, " | "), missed, toWall)
+			fmt.Fprintf(&b, "| %s |\n", text)
 			if i == 0 {
 				b.WriteString(strings.Repeat("|---", len(row)) + "|\n")
 			}
@@ -87,7 +108,7 @@ func markdown(r *figure.Report, raw string) string {
 		b.WriteString("\n## What could not be had\n\n| wanted | why not |\n|---|---|\n")
 	}
 	for _, m := range r.Missing {
-		why := strings.Join(strings.Fields(m.Reason), " ")
+		why := figure.Reason(m.Reason) // older results have all of it
 		fmt.Fprintf(&b, "| %s | %s |\n", m.Wanted, strings.ReplaceAll(why, "|", `\|`))
 	}
 	return b.String()

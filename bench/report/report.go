@@ -63,6 +63,9 @@ type grid struct {
 	rows  [][]string
 }
 
+// missed marks a goal that is not met.
+const missed = "**no**"
+
 // verdicts is the table of the goals.
 func verdicts(r *figure.Report) (grid, bool) {
 	g := grid{title: "Goals", rows: [][]string{{"", "goal", "found", "met"}}}
@@ -71,7 +74,7 @@ func verdicts(r *figure.Report) (grid, bool) {
 		if v.Most > 0 {
 			wanted = "≤ " + cell(figure.Of([]float64{v.Most}), figure.Significant)
 		}
-		met := "**no**"
+		met := missed
 		if v.Met {
 			met = "yes"
 		}
