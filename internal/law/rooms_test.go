@@ -29,7 +29,8 @@ web < api ident, cas/server
 test sim
 test sim/cmd/* < sim
 test host/hosttest <
-host/* <
+host/prompt <
+host/* < host/prompt
 daemon
 cmd/*
 test law <
@@ -157,6 +158,8 @@ func TestTheImportLawBites(t *testing.T) {
 		{"host/udp", "ident", false, false},              // host knows none of ours
 		{"host/udp", "host/tun", false, false},           // nor its neighbours
 		{"host/nft", "host/tun", true, true},
+		{"host/udp", "host/prompt", false, true}, // but for the one that all build on
+		{"host/prompt", "host/udp", false, false},
 		{"host/udp", "host/hosttest", true, true},          // twins in tests
 		{"daemon", "host/hosttest", false, false},          // never in a binary
 		{"daemon", "host/udp", false, true},                // knows everybody

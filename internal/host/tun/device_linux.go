@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"staex/internal/host/prompt"
 )
 
 // Device is one TUN device, non-blocking on the runtime's poller.
@@ -23,12 +26,21 @@ type Device struct {
 	offloads Offloads
 	single   int // reads left without super-packets, owned by the reading goroutine
 
-	// The arguments and results of ReadNow, owned by the reading goroutine.
-	now struct {
-		buf []byte
-		n   int
-		err error
-		try func(fd uintptr) bool
+	// The arguments and results of a read, owned by the reading goroutine.
+	in struct {
+		buf   []byte
+		wait  bool
+		n     int
+		errno syscall.Errno
+		run   prompt.Run
+		try   func(fd uintptr) bool
+	}
+
+	outMu sync.Mutex // guards the arguments and results of a write
+	out   struct {
+		buf   []byte
+		errno syscall.Errno
+		try   func(fd uintptr) bool
 	}
 }
 
@@ -78,7 +90,7 @@ func onFile(fd int, name string, mtu int) (*Device, error) {
 	if d.raw, err = d.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), d.file.Close())
 	}
-	d.now.try = d.tryRead
+	d.in.try, d.out.try = d.tryRead, d.tryWrite
 	return d, nil
 }
 
@@ -154,37 +166,49 @@ func (d *Device) Gone() bool {
 // Read waits for a packet from the host and puts its offload header and the packet into b, which
 // should have MaxPacket bytes; what does not fit is lost. It allocates nothing.
 func (d *Device) Read(b []byte) (int, error) {
-	n, err := d.file.Read(b)
-	if err != nil {
-		return 0, fmt.Errorf("tun: %w", err)
+	n, err := d.read(b, true)
+	if err == nil {
+		d.rejoin()
 	}
-	d.rejoin()
-	return n, nil
+	return n, err
 }
 
 // ReadNow is Read that does not wait: it returns 0 when nothing is there.
 func (d *Device) ReadNow(b []byte) (int, error) {
-	d.now.buf = b
-	err := d.raw.Read(d.now.try)
-	d.now.buf = nil
-	if err != nil {
-		// The poller's own error has no exported name; without a deadline it means one thing.
-		return 0, fmt.Errorf("tun: read %s: %w", d.name, os.ErrClosed)
-	}
-	if d.now.err != nil {
-		return 0, fmt.Errorf("tun: read %s: %w", d.name, d.now.err)
-	}
-	return d.now.n, nil
+	return d.read(b, false)
 }
 
-// tryRead is called by the poller with the descriptor; it never asks to wait.
-func (d *Device) tryRead(fd uintptr) bool {
-	n, err := unix.Read(int(fd), d.now.buf)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-		n, err = 0, nil
+func (d *Device) read(b []byte, wait bool) (int, error) {
+	in := &d.in
+	in.buf, in.wait = b, wait
+	err := d.raw.Read(in.try)
+	in.buf = nil
+	switch {
+	case err != nil:
+		// The poller's own error has no exported name; without a deadline it means one thing.
+		return 0, fmt.Errorf("tun: read %s: %w", d.name, os.ErrClosed)
+	case in.errno == unix.EAGAIN:
+		return 0, nil
+	case in.errno != 0:
+		return 0, fmt.Errorf("tun: read %s: %w", d.name, in.errno)
 	}
-	d.now.n, d.now.err = max(n, 0), err
-	return true
+	return in.n, nil
+}
+
+// tryRead is called by the poller with the descriptor; false means wait until it is readable.
+func (d *Device) tryRead(fd uintptr) bool {
+	in := &d.in
+	for {
+		in.n, in.errno = in.run.Read(fd, in.buf)
+		switch {
+		case in.errno == unix.EINTR:
+		case in.errno == unix.EAGAIN && in.wait:
+			in.run.Waits()
+			return false
+		default:
+			return true
+		}
+	}
 }
 
 // Write hands the host a packet or super-packet that follows its offload header. The kernel
@@ -194,8 +218,27 @@ func (d *Device) Write(b []byte) error {
 	if len(b) <= HeaderSize {
 		return errShort
 	}
-	if _, err := d.file.Write(b); err != nil {
-		return fmt.Errorf("tun: %w", err)
+	d.outMu.Lock()
+	defer d.outMu.Unlock()
+	d.out.buf = b
+	err := d.raw.Write(d.out.try)
+	d.out.buf = nil
+	if err != nil {
+		return fmt.Errorf("tun: write %s: %w", d.name, os.ErrClosed) // as in read
+	}
+	if d.out.errno != 0 {
+		return fmt.Errorf("tun: write %s: %w", d.name, d.out.errno)
 	}
 	return nil
+}
+
+// tryWrite is called by the poller; false means wait until the device takes more.
+func (d *Device) tryWrite(fd uintptr) bool {
+	out := &d.out
+	for {
+		_, out.errno = prompt.Write(fd, out.buf)
+		if out.errno != unix.EINTR {
+			return out.errno != unix.EAGAIN
+		}
+	}
 }

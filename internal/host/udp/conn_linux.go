@@ -177,6 +177,9 @@ func (c *Conn) tryRecv(fd uintptr) bool {
 	for range maxSkips {
 		c.receive(m, fd)
 		if m.errno == unix.EAGAIN {
+			if c.wait {
+				m.run.Waits()
+			}
 			return !c.wait
 		}
 		if m.errno == unix.ECONNREFUSED || m.errno == unix.EHOSTUNREACH {

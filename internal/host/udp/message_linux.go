@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"staex/internal/host/prompt"
 )
 
 // This is the one file of the room with package unsafe. sendmsg and recvmsg take a structure of
@@ -29,6 +31,7 @@ type message struct {
 	n         int
 	errno     syscall.Errno
 	truncated bool
+	run       prompt.Run // receiving
 
 	header  unix.Msghdr
 	vector  unix.Iovec
@@ -60,13 +63,9 @@ func (m *message) prepare(controlLen int) {
 // recvmsg fills body, n, the sender and the control bytes.
 func (m *message) recvmsg(fd uintptr) {
 	m.prepare(len(m.control))
-	n, _, e := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&m.header)), 0)
+	m.n, m.errno = m.run.Recvmsg(fd, &m.header)
 	runtime.KeepAlive(m.body)
-	m.n, m.errno = int(n), e
-	if e != 0 {
-		m.n = 0
-	}
-	m.truncated = e == 0 && m.header.Flags&unix.MSG_TRUNC != 0
+	m.truncated = m.errno == 0 && m.header.Flags&unix.MSG_TRUNC != 0
 }
 
 // sendmsg sends body to the address set before.
@@ -80,7 +79,7 @@ func (m *message) sendmsg(fd uintptr) {
 		binary.NativeEndian.PutUint16(m.control[unix.CmsgLen(0):], uint16(m.seg))
 	}
 	m.prepare(controlLen)
-	_, _, m.errno = unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&m.header)), 0)
+	m.errno = prompt.Sendmsg(fd, &m.header)
 	runtime.KeepAlive(m.body)
 }
 

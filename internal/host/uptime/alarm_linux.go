@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"staex/internal/host/prompt"
 )
 
 // Alarm is one deadline that somebody waits for. It is a timer of the kernel's, on the clock that
@@ -20,6 +22,7 @@ import (
 type Alarm struct {
 	file *os.File
 	raw  syscall.RawConn
+	run  prompt.Run
 }
 
 // NewAlarm makes an alarm that is off.
@@ -45,9 +48,12 @@ func (a *Alarm) Off() error { return a.set(0) }
 
 func (a *Alarm) set(after time.Duration) error {
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(after))}
-	var failed error
-	err := a.raw.Control(func(fd uintptr) { failed = unix.TimerfdSettime(int(fd), 0, &spec, nil) })
-	if err = errors.Join(err, failed); err != nil {
+	var failed syscall.Errno
+	err := a.raw.Control(func(fd uintptr) { failed = prompt.TimerfdSettime(fd, &spec) })
+	if err == nil && failed != 0 {
+		err = failed
+	}
+	if err != nil {
 		return fmt.Errorf("uptime: set a timer: %w", err)
 	}
 	return nil
@@ -56,8 +62,23 @@ func (a *Alarm) set(after time.Duration) error {
 // Wait waits for the deadline. One goroutine at a time may wait. The error satisfies
 // errors.Is(err, os.ErrClosed) after Close.
 func (a *Alarm) Wait() error {
-	var count [8]byte
-	if _, err := a.file.Read(count[:]); err != nil {
+	var failed syscall.Errno
+	err := a.raw.Read(func(fd uintptr) bool {
+		var count [8]byte
+		_, failed = a.run.Read(fd, count[:])
+		if failed == unix.EAGAIN {
+			a.run.Waits()
+			return false
+		}
+		return true
+	})
+	if err != nil {
+		// The poller's own error has no exported name; without a deadline it means one thing.
+		err = os.ErrClosed
+	} else if failed != 0 {
+		err = failed
+	}
+	if err != nil {
 		return fmt.Errorf("uptime: wait for a timer: %w", err)
 	}
 	return nil
