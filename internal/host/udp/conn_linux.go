@@ -5,7 +5,6 @@
 package udp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -27,9 +26,8 @@ const (
 //
 // Read and ReadNow belong to one goroutine at a time; Write may be called by several.
 type Conn struct {
-	pc    *net.UDPConn
-	raw   syscall.RawConn
-	local netip.AddrPort
+	socket *socket
+	local  netip.AddrPort
 	kernel
 	doubt func(offload string) // Options.Doubt, or nil
 
@@ -58,30 +56,18 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 
 func listenOn(k kernel, addr netip.AddrPort, opts Options) (*Conn, error) {
 	v4 := addr.Addr().Unmap().Is4()
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		if ctl := raw.Control(func(fd uintptr) { err = setup(int(fd), v4, opts) }); ctl != nil {
-			return fmt.Errorf("udp: prepare socket: %w", ctl)
-		}
-		return err
-	}}
-	pc, err := lc.ListenPacket(context.Background(), network(addr.Addr()), addr.String())
+	s, err := openSocket(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()),
+		func(fd int) error { return setup(fd, v4, opts) })
 	if err != nil {
 		return nil, fmt.Errorf("udp: listen at %v: %w", addr, err)
 	}
-	c := &Conn{
-		pc: pc.(*net.UDPConn), kernel: k, refused: opts.Unreachable, doubt: opts.Doubt,
+	c := &Conn{socket: s, kernel: k, refused: opts.Unreachable, doubt: opts.Doubt}
+	if c.local, err = s.local(); err != nil {
+		return nil, errors.Join(fmt.Errorf("udp: listen at %v: %w", addr, err), s.close())
 	}
-	if c.raw, err = c.pc.SyscallConn(); err != nil {
-		return nil, errors.Join(fmt.Errorf("udp: socket at %v: %w", addr, err), pc.Close())
-	}
-	bound := pc.LocalAddr().(*net.UDPAddr).AddrPort()
-	c.local = netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())
 	c.recv.v4, c.send.v4 = v4, v4
 	c.recvOnce, c.sendOnce = c.tryRecv, c.trySend
-	if err = c.probe(v4); err != nil {
-		return nil, errors.Join(fmt.Errorf("udp: probe socket at %v: %w", addr, err), pc.Close())
-	}
+	c.probe(v4)
 	return c, nil
 }
 
@@ -119,7 +105,7 @@ func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
 // Close ends the socket. A waiting Read returns an error that satisfies
 // errors.Is(err, net.ErrClosed), and so does every call after it.
 func (c *Conn) Close() error {
-	if err := c.pc.Close(); err != nil {
+	if err := c.socket.close(); err != nil {
 		return fmt.Errorf("udp: close %v: %w", c.local, err)
 	}
 	return nil
@@ -144,7 +130,7 @@ func (c *Conn) read(b []byte, wait bool) (n, seg int, from netip.AddrPort, err e
 	m := &c.recv
 	m.body, c.wait = b, wait
 	for again := true; again && err == nil; again = wait && c.skipped {
-		err = c.raw.Read(c.recvOnce)
+		err = c.socket.read(c.recvOnce)
 	}
 	m.body = nil
 	switch {
@@ -169,10 +155,10 @@ func (c *Conn) read(b []byte, wait bool) (n, seg int, from netip.AddrPort, err e
 	return m.n, seg, m.sender(), nil
 }
 
-// tryRecv is called by the poller with the descriptor; false means wait until it is readable.
+// tryRecv is called by the poller; false means wait until something arrives.
 // The poller tells of new datagrams only, so false is allowed only when the queue is empty.
-func (c *Conn) tryRecv(fd uintptr) bool {
-	m := &c.recv
+func (c *Conn) tryRecv(uintptr) bool {
+	m, fd := &c.recv, uintptr(c.socket.fd)
 	c.skipped = false
 	for range maxSkips {
 		c.receive(m, fd)
@@ -232,7 +218,10 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 	m := &c.send
 	m.body, m.seg = b, seg
-	err := c.raw.Write(c.sendOnce)
+	err := c.socket.write(c.sendOnce)
+	for err == nil && m.errno == unix.EAGAIN {
+		err = c.socket.write(c.awaitRoom)
+	}
 	m.body = nil
 	if err != nil {
 		return fmt.Errorf("udp: send to %v: %w", to, err)
@@ -243,9 +232,9 @@ func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 	return nil
 }
 
-// trySend is called by the poller; false means wait until the socket is writable.
-func (c *Conn) trySend(fd uintptr) bool {
-	m := &c.send
+// trySend is called when nobody can close the socket.
+func (c *Conn) trySend(uintptr) bool {
+	m, fd := &c.send, uintptr(c.socket.fd)
 	for range 2 {
 		c.transmit(m, fd)
 		// The second try is for an error left behind by an earlier datagram, which the first
@@ -255,7 +244,13 @@ func (c *Conn) trySend(fd uintptr) bool {
 		}
 		c.drainErrors(fd)
 	}
-	return m.errno != unix.EAGAIN
+	return true
+}
+
+// awaitRoom is trySend where the socket's buffer was full.
+func (c *Conn) awaitRoom(fd uintptr) bool {
+	c.socket.waitForRoom()
+	return c.trySend(fd)
 }
 
 // scope turns an IPv6 zone into the index the kernel wants. Zones that Read returns are numbers.

@@ -44,14 +44,9 @@ func TestTheSocketForbidsFragmentsAndAcceptsRuns(t *testing.T) {
 		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE},
 		{"UDP_GRO", unix.IPPROTO_UDP, unix.UDP_GRO, 1},
 	} {
-		err := c.raw.Control(func(fd uintptr) {
-			got, err := unix.GetsockoptInt(int(fd), o.level, o.opt)
-			if err != nil || got != o.want {
-				t.Errorf("%s is %d (%v), want %d", o.name, got, err, o.want)
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
+		got, err := unix.GetsockoptInt(c.socket.fd, o.level, o.opt)
+		if err != nil || got != o.want {
+			t.Errorf("%s is %d (%v), want %d", o.name, got, err, o.want)
 		}
 	}
 }

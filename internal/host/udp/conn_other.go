@@ -32,6 +32,15 @@ func Listen(addr netip.AddrPort, opts Options) (*Conn, error) {
 	return &Conn{pc: pc, local: netip.AddrPortFrom(bound.Addr().Unmap(), bound.Port())}, nil
 }
 
+// network says which family an address belongs to in the words of package net. The unspecified
+// IPv6 address means IPv6 only, so that a second Conn can have the same port on IPv4.
+func network(a netip.Addr) string {
+	if a.Unmap().Is4() {
+		return "udp4"
+	}
+	return "udp6"
+}
+
 // LocalAddr returns the bound address and port.
 func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
 

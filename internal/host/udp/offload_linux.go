@@ -33,15 +33,12 @@ const (
 type kernel struct{ transmit, receive func(m *message, fd uintptr) }
 
 // probe finds out whether the kernel cuts runs, makes it join them, and tries both.
-func (c *Conn) probe(v4 bool) error {
-	err := c.raw.Control(func(fd uintptr) {
-		// Linux 4.18 knows how to cut.
-		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		c.gso = err == nil
-	})
+func (c *Conn) probe(v4 bool) {
+	// Linux 4.18 knows how to cut.
+	_, err := unix.GetsockoptInt(c.socket.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+	c.gso = err == nil
 	switch {
-	case err != nil || !c.gso:
-		return err
+	case !c.gso:
 	case c.holds(v4):
 		c.join(true)
 	default:
@@ -49,7 +46,6 @@ func (c *Conn) probe(v4 bool) error {
 		c.gso = false
 		c.tell(&c.uncut, doubtCut)
 	}
-	return nil
 }
 
 // holds sends a run over the loopback to a socket of its own and reports whether the same
@@ -104,8 +100,8 @@ func (c *Conn) join(on bool) {
 	if on {
 		value = 1
 	}
-	_ = c.raw.Control(func(fd uintptr) { // a closed socket joins nothing
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, value)
+	_ = c.socket.hold(func(fd int) { // a closed socket joins nothing
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, value)
 	})
 }
 

@@ -166,8 +166,8 @@ func TestAKernelThatLiesOnTheLoopbackIsGivenNoRuns(t *testing.T) {
 // joins asks the kernel whether it may join the datagrams of a socket.
 func joins(t *testing.T, c *Conn) (on bool) {
 	t.Helper()
-	err := c.raw.Control(func(fd uintptr) {
-		v, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO)
+	err := c.socket.hold(func(fd int) {
+		v, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO)
 		on = err == nil && v != 0
 	})
 	if err != nil {

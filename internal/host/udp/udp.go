@@ -60,15 +60,6 @@ func (o Options) bufferBytes() int {
 	return o.BufferBytes
 }
 
-// network says which family an address belongs to in the words of package net. The unspecified
-// IPv6 address means IPv6 only, so that a second Conn can have the same port on IPv4.
-func network(a netip.Addr) string {
-	if a.Unmap().Is4() {
-		return "udp4"
-	}
-	return "udp6"
-}
-
 // chunk returns how many bytes of a write with segments of seg bytes go into one send.
 func chunk(size, seg int) int {
 	if seg <= 0 || seg >= size {
