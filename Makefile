@@ -56,7 +56,7 @@ cross: ## build for every router and server we ship to
 packages: ## make deb, rpm, apk and ipk in dist/packages (ARGS="arm64 amd64")
 	@scripts/packages $(ARGS)
 
-bench-peers: ## measure us beside other networks (PEERS= TESTS= LINES= ROUNDS=5 IDLE=1m choose; 15 min)
+bench-peers: ## measure us beside other networks (PEERS= TESTS= LINES= ROUNDS=5 IDLE=1m choose; 14 min)
 	@scripts/bench-peers
 
 size: ## check that the programs still fit a small router

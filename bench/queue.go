@@ -125,11 +125,11 @@ func (q *queued) round(bursts int) error {
 	n, err := q.flood.Bursts(bursts, burstGap)
 	time.Sleep(quietTime)
 	q.sent += n
-	begin := time.Now()
+	seen, begin := q.flood.Received(), time.Now()
 	if err = errors.Join(err, q.signal(unix.SIGCONT)); err != nil {
 		return err
 	}
-	last, seen := begin, q.flood.Received()
+	last := begin
 	for now := begin; now.Sub(last) < quietTime; now = time.Now() {
 		if arrived := q.flood.Received(); arrived != seen {
 			last, seen = now, arrived

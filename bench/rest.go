@@ -82,7 +82,6 @@ func idle(ctx context.Context, b *bench, st *stand) []figure.Run {
 			r.Values[figure.IdleCPU] = most.Seconds() * 1000 / took.Minutes()
 			r.Values[figure.Wakes] = float64(wakes) / took.Minutes()
 		}
-		fmt.Printf("%-7s 0 %-8s %-13s %s\n", r.Line, r.Test, r.Peer, figure.Show(r.Values))
 		runs = append(runs, r)
 	}
 	return runs
@@ -105,7 +104,7 @@ const (
 	// firstGap is the time between the questions to a network that is starting.
 	firstGap = 2 * time.Millisecond
 	// firstTime is how long it may take to answer.
-	firstTime = 30 * time.Second
+	firstTime = 10 * time.Second
 )
 
 // start ends the program of the first host and starts it again: the time from the start of the

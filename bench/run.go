@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -218,7 +219,13 @@ const fewRounds = 2
 // the machine then favours nobody.
 func (b *bench) turns(ctx context.Context, st *stand, t test) {
 	if t.together != nil {
-		b.report.Runs = append(b.report.Runs, t.together(ctx, b, st)...)
+		for _, r := range t.together(ctx, b, st) {
+			b.note(r)
+		}
+		return
+	}
+	if t.counts {
+		b.atOnce(ctx, st, t)
 		return
 	}
 	failed := map[*peer.Site]bool{} // at this test
@@ -251,6 +258,39 @@ func (b *bench) roundsMost(t test) int {
 	return b.rounds * max(1, t.times)
 }
 
+// atOnce measures all peers of a line side by side, once.
+func (b *bench) atOnce(ctx context.Context, st *stand, t test) {
+	runs := make([]figure.Run, len(st.sites))
+	var wait sync.WaitGroup
+	for i, s := range st.sites {
+		if s.Peer.BulkOnly && !t.bulk {
+			continue
+		}
+		wait.Go(func() {
+			values, err := t.run(ctx, b, s)
+			runs[i] = figure.Run{
+				Line: st.line.Name, Peer: s.Peer.Name, Test: t.name, Values: values,
+			}
+			if err != nil {
+				runs[i].Values, runs[i].Error = nil, err.Error()
+			}
+		})
+	}
+	wait.Wait()
+	for _, r := range runs {
+		if r.Peer != "" {
+			b.note(r)
+		}
+	}
+}
+
+// note keeps a run and says what came out of it.
+func (b *bench) note(r figure.Run) {
+	b.report.Runs = append(b.report.Runs, r)
+	fmt.Printf("%-7s %2d %-9s %-13s foreign %.2f  %s%s\n", r.Line, r.Round, r.Test, r.Peer,
+		r.Foreign, figure.Show(r.Values), r.Error)
+}
+
 // measure makes one run and says whether it succeeded.
 func (b *bench) measure(ctx context.Context, s *peer.Site, r figure.Run, t test) bool {
 	b.waitForQuiet()
@@ -263,9 +303,7 @@ func (b *bench) measure(ctx context.Context, s *peer.Site, r figure.Run, t test)
 	if err != nil {
 		r.Values, r.Error = nil, err.Error()
 	}
-	b.report.Runs = append(b.report.Runs, r)
-	fmt.Printf("%-7s %d %-8s %-13s foreign %.2f  %s%s\n", r.Line, r.Round, r.Test, r.Peer,
-		r.Foreign, figure.Show(r.Values), r.Error)
+	b.note(r)
 	return err == nil
 }
 

@@ -60,6 +60,9 @@ A cell is the median with the smallest and the largest value in parentheses. Thr
 count the runs during which others kept at most %.2f cores busy, or the two least disturbed;
 processor time counts every run. A ratio to %s pairs the runs of one round.
 Processor time is that of the network's own programs, with what the kernel does in their name.
+What decides a goal is measured in every round and its start twice as often, everything else twice.
+A queue before a relay is made by stopping the relay until bursts have filled its socket; what being
+stopped and waking up costs it, known from rounds without a burst, is taken off.
 
 `
 
