@@ -95,6 +95,38 @@ func TestThePageIsMadeFromTheNewestResults(t *testing.T) {
 	}
 }
 
+func TestThePageLeadsFromAMissedGoalToTheWallsAndTellsWhatALineIs(t *testing.T) {
+	dir := t.TempDir()
+	r := sample()
+	r.Lines = map[string]string{"direct": "two nodes", "relay": "not measured"}
+	r.Commit = "abc"
+	r.Runs = append(r.Runs, figure.Run{
+		Line: "direct", Peer: "staex", Test: "size", Commit: "def",
+		Values: map[string]float64{figure.Size: 999},
+	})
+	raw, page := filepath.Join(dir, "raw"), filepath.Join(dir, "page.md")
+	if _, err := report.Write(raw, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Page(page, raw); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, times := range map[string]int{
+		"| 999 | [**no**](why-it-is-fast.md#the-walls) |": 1,
+		"| direct | two nodes |":                          1,
+		"not measured":                                    0,
+		"at commits abc, def":                             1,
+	} {
+		if n := strings.Count(string(text), want); n != times {
+			t.Errorf("%d times %q, want %d, in\n%s", n, want, times, text)
+		}
+	}
+}
+
 func TestThePictureShowsWhatWasMeasuredAndNoMore(t *testing.T) {
 	got := report.Picture(sample())
 	if err := xml.Unmarshal([]byte(got), new(struct{})); err != nil {
