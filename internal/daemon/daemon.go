@@ -40,7 +40,6 @@ import (
 
 	"staex/internal/conf"
 	"staex/internal/host/disk"
-	"staex/internal/host/memory"
 	"staex/internal/host/notify"
 	"staex/internal/host/priv"
 	"staex/internal/host/watch"
@@ -250,8 +249,6 @@ func (d *daemon) serve(ctx context.Context) error {
 	_, err := d.reloadTunnels(ctx)
 	d.log.problem("reading the tunnels directory", err)
 	d.log.started(d)
-	// What only the start needed is given back.
-	d.log.problem("giving memory back", memory.GiveBack())
 	_ = notify.Ready() // without a service manager there is nobody to tell
 
 	<-ctx.Done()

@@ -56,7 +56,7 @@ func newLoop(d *daemon) (*loop, error) {
 		return nil, err
 	}
 	return &loop{
-		alarm: alarm, rings: make(chan struct{}, 1), rest: rest{profile: d.profile},
+		alarm: alarm, rings: make(chan struct{}, 1), rest: newRest(d.profile, d.born),
 		d: d, node: d.node, keep: newKeeper(d.store), armed: unarmed,
 		frames:  make(queue, d.profile.parcels),
 		packets: make(chan []byte, d.profile.packets),
@@ -106,7 +106,7 @@ func (l *loop) run(ctx context.Context) error {
 
 // arm sets the alarm to what is due first.
 func (l *loop) arm(now time.Duration) {
-	due := min(l.node.Deadline(), l.keep.due())
+	due := min(l.node.Deadline(), l.keep.due(), l.rest.due())
 	if due == l.armed {
 		return
 	}

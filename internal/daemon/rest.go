@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"staex/internal/host/memory"
+	"staex/internal/overlay/node"
 )
 
 const (
@@ -24,14 +25,23 @@ const (
 
 // rest gives back what a burst of work needed, once it is over, and keeps the collector still until
 // the next one: left alone it collects every two minutes, which wakes every processor a few dozen
-// times for nothing. The fast path makes no garbage. A rest has no timer of its own: it looks when
-// the node wakes for something else.
+// times for nothing. The fast path makes no garbage. But for the first time a rest has no timer of its
+// own: it looks when the node wakes for something else.
 type rest struct {
 	profile profile
 	worked  time.Duration // last request, packet, or frame that is no keep-alive, on the Up clock
 	gave    time.Duration // when memory was last given back
 	still   bool          // the collector is off
+	first   time.Duration // when to look for the first time, or node.Never
 }
+
+// newRest is at work since now: what only the start needed is given back once that is over.
+func newRest(p profile, now time.Duration) rest {
+	return rest{profile: p, worked: now, first: now + restAfter}
+}
+
+// due is the moment for which alone a rest wakes the node.
+func (r *rest) due() time.Duration { return r.first }
 
 // work notes that there is something to do.
 func (r *rest) work(now time.Duration) {
@@ -44,6 +54,9 @@ func (r *rest) work(now time.Duration) {
 
 // look gives memory back if there was work since the last time and it is over, and once in a while.
 func (r *rest) look(now time.Duration) error {
+	if now >= r.first {
+		r.first = node.Never
+	}
 	switch {
 	case r.still && now-r.gave >= restMost:
 	case r.worked <= r.gave, now-r.worked < restAfter, r.gave != 0 && now-r.gave < restEvery:

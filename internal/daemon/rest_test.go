@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"staex/internal/overlay/node"
 	"staex/internal/overlay/plane"
 	"staex/internal/wire"
 )
@@ -16,18 +17,28 @@ func TestMemoryIsGivenBackOnceAfterABurstAndNotWhileItLasts(t *testing.T) {
 	const s = time.Second
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
-	r := rest{profile: profiles[0]}
+	r := newRest(profiles[0], s)
+	if r.due() != s+restAfter {
+		t.Errorf("the first look is due at %v", r.due())
+	}
+	defer func() {
+		if r.due() != node.Never {
+			t.Errorf("a later look is due at %v", r.due())
+		}
+	}()
 	for _, step := range []struct {
 		at, worked time.Duration
 		gives      bool
 	}{
-		{at: 10 * s, worked: 9 * s, gives: false},  // the burst goes on
-		{at: 14 * s, worked: 9 * s, gives: true},   // it is over
-		{at: 60 * s, worked: 9 * s, gives: false},  // nothing since
-		{at: 90 * s, worked: 80 * s, gives: false}, // too soon after the last time
-		{at: 400 * s, worked: 80 * s, gives: true},
-		{at: 3999 * s, worked: 80 * s, gives: false}, // nothing since
-		{at: 4000 * s, worked: 80 * s, gives: true},  // an hour
+		{at: 4 * s, worked: 1 * s, gives: false},     // the start
+		{at: 5 * s, worked: 1 * s, gives: true},      // is over
+		{at: 310 * s, worked: 309 * s, gives: false}, // the burst goes on
+		{at: 314 * s, worked: 309 * s, gives: true},  // it is over
+		{at: 360 * s, worked: 309 * s, gives: false}, // nothing since
+		{at: 390 * s, worked: 380 * s, gives: false}, // too soon after the last time
+		{at: 700 * s, worked: 380 * s, gives: true},
+		{at: 4299 * s, worked: 380 * s, gives: false}, // nothing since
+		{at: 4300 * s, worked: 380 * s, gives: true},  // an hour
 	} {
 		if step.worked != r.worked {
 			r.work(step.worked)
@@ -78,8 +89,7 @@ var garbage []byte
 func TestARestingDaemonDoesNotGrowWithoutBound(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
-	r := rest{profile: profiles[1]}
-	r.work(time.Second)
+	r := newRest(profiles[1], time.Second)
 	if err := r.look(time.Minute); err != nil || !r.still {
 		t.Fatal(r.still, err)
 	}
