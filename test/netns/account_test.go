@@ -62,13 +62,8 @@ func accounts(t *testing.T) (*net, *world.Host) {
 		!strings.Contains(string(text), "4294967295") {
 		t.Skip("SKIPPED: only root can become another user; type: sudo -E go test ./test/netns")
 	}
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	h := w.Host("gateway")
 	h.Account("mcc", accountID)
 	n.node("public", "")

@@ -13,15 +13,11 @@ import (
 )
 
 func TestARelayCarriesTheNetworksOfAnAuthorityUntilItTakesThemBack(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
+	n := sites(t)
+	w := n.w
 	ca := w.Found("ca")
 	relays := ca.Sign("public", "--roles", "relay")
-	n := &net{
-		t: t, w: w, home: ca.Sign("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n.home = ca.Sign("homes") // the other one has no authority
 	public := w.Host("public")
 	n.ids["public"] = relays.Init(public, "", "trusted-authorities = "+ca.ID)
 	n.start("public")

@@ -89,13 +89,8 @@ func TestKillingAnyOfTheThreeBringsThePageBack(t *testing.T) {
 func TestOneToFourHopsReachTheCamera(t *testing.T) {
 	for hops := 1; hops <= 4; hops++ {
 		t.Run(fmt.Sprint(hops), func(t *testing.T) {
-			w := world.New(t)
-			w.NeedTUN()
-			world.Story(w)
-			n := &net{
-				t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-				run: map[string]*world.Process{},
-			}
+			n := sites(t)
+			w := n.w
 			n.node("public", "")
 			parent := "203.0.113.1"
 			for i := 1; i < hops; i++ {
@@ -117,13 +112,7 @@ func TestOneToFourHopsReachTheCamera(t *testing.T) {
 }
 
 func TestASecondParentCarriesOnWhenTheFirstIsKilled(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
 	n.node("public", "")
 	n.node("standby", "")
 	n.node("gateway", "203.0.113.1,203.0.113.2")

@@ -18,12 +18,8 @@ import (
 // node starts.
 func chain(t *testing.T, hops int, v6 bool, prepare func(h *world.Host)) *net {
 	t.Helper()
-	w := world.New(t)
-	w.NeedTUN()
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := empty(t)
+	w := n.w
 	parent := ""
 	for i := range hops + 1 {
 		name := fmt.Sprint("relay", i)
@@ -110,17 +106,12 @@ func TestNarrowLinesThatSayNothingAreFoundOut(t *testing.T) {
 	for _, mtu := range []int{1280, 1400, 1500} {
 		t.Run(fmt.Sprint(mtu), func(t *testing.T) {
 			t.Parallel()
-			w := world.New(t)
-			w.NeedTUN()
+			n := sites(t)
+			w := n.w
 			w.NeedPrograms("curl", "iperf3", "ping")
-			world.Story(w)
 			for _, router := range []string{"homenat", "officenat"} {
 				w.Host(router).Narrow("wan", mtu)
 				w.Host(router).Rules(silent)
-			}
-			n := &net{
-				t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-				run: map[string]*world.Process{},
 			}
 			const header = 28 // of IPv4 and ICMP
 			ping := func(size int) bool {

@@ -15,13 +15,8 @@ import (
 // TestADependentNodeIsAnExternalTunnelOnceItsPortsAreNamed follows who still has the deprecated
 // command and key in a script.
 func TestADependentNodeIsAnExternalTunnelOnceItsPortsAreNamed(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	n.node("public", "")
 	n.node("gateway", "203.0.113.1", "dependent-nodes = devices")
 	n.node("technician", "203.0.113.1")

@@ -17,13 +17,8 @@ import (
 // TestForwardingRulesLeadAPortOfANodeThroughItsTunnel: a machine beside the technician's, which is
 // no node, opens the camera at a port of the technician's.
 func TestForwardingRulesLeadAPortOfANodeThroughItsTunnel(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	n.node("public", "")
 	n.node("gateway", "203.0.113.1")
 	n.node("technician", "203.0.113.1", "forwarding-rules-commit-timeout = 3s")

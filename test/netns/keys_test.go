@@ -7,18 +7,12 @@ package netns
 import (
 	"strings"
 	"testing"
-
-	"staex/test/world"
 )
 
 // TestKeysOfOneNodeDoWhatTheManualSays holds keys that no other test here looks at.
 func TestKeysOfOneNodeDoWhatTheManualSays(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := empty(t)
+	w := n.w
 	h := w.Host("public")
 	h.Join("inet", "eth0", "203.0.113.1/24")
 	n.node("public", "", "tags = gate, hall", "log-file = /tmp/mcc.log", "resolver.ttl = 7",

@@ -25,12 +25,8 @@ import (
 // bare is a world with hosts on one segment, 203.0.113.1 the first; none is a node yet.
 func bare(t *testing.T, hosts ...string) *net {
 	t.Helper()
-	w := world.New(t)
-	w.NeedTUN()
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := empty(t)
+	w := n.w
 	for i, name := range hosts {
 		address := netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)})
 		w.Host(name).Join("inet", "eth0", address.String()+"/24")
@@ -149,13 +145,8 @@ func TestALookupGoesAsFarAndWaitsAsLongAsItsKeysSay(t *testing.T) {
 }
 
 func TestTrustedNodesAndTrustedNetworksOpenTunnelsToStrangers(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	work := w.Found("work")
 	n.node("public", "", "relay-networks = "+work.ID)
 	technician := w.Host("technician")

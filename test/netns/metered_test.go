@@ -61,13 +61,8 @@ func linkPorts(pcap []byte, from [4]byte) []uint16 {
 // minutes, nearly all of them idle.
 func TestAMeteredLeafHoldsItsMappingOpenAndNoMore(t *testing.T) {
 	t.Parallel()
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	forgetful(w.Host("homenat"))
 	forgetful(w.Host("officenat"))
 	home, office := [4]byte{203, 0, 113, 10}, [4]byte{203, 0, 113, 20}

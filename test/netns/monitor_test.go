@@ -29,14 +29,9 @@ func metric(page, sample string) float64 {
 
 func TestAMonitorSeesWhatGoesThroughANode(t *testing.T) {
 	t.Parallel()
-	w := world.New(t)
-	w.NeedTUN()
+	n := sites(t)
+	w := n.w
 	w.NeedPrograms("curl")
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
 	n.node("public", "", "metrics-listen = /run/mcc/metrics.sock")
 	n.node("gateway", "203.0.113.1")
 	n.node("technician", "203.0.113.1", "metrics-listen = 127.0.0.1:9377")

@@ -13,13 +13,8 @@ import (
 )
 
 func TestANodesNameAndStaticAddressResolveOnAnotherNode(t *testing.T) {
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
+	n := sites(t)
+	w := n.w
 	n.node("public", "")
 	n.node("gateway", "203.0.113.1", "dns-names = node1", "static-addr = 10.115.0.7",
 		"resolver.domain = .staex")

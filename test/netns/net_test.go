@@ -28,14 +28,29 @@ type net struct {
 	run  map[string]*world.Process
 }
 
-// story starts public, gateway and technician, all of one network, and more nodes by name.
-func story(t *testing.T, more ...string) *net {
+// empty is a world without machines, and the certificate of a network.
+func empty(t *testing.T) *net {
 	t.Helper()
 	w := world.New(t)
 	w.NeedTUN()
-	world.Story(w)
-	n := &net{t: t, w: w, ids: map[string]string{}, run: map[string]*world.Process{}}
-	n.home = w.Found("home")
+	return &net{
+		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
+		run: map[string]*world.Process{},
+	}
+}
+
+// sites is the world of the story without nodes.
+func sites(t *testing.T) *net {
+	t.Helper()
+	n := empty(t)
+	world.Story(n.w)
+	return n
+}
+
+// story starts public, gateway and technician, all of one network, and more nodes by name.
+func story(t *testing.T, more ...string) *net {
+	t.Helper()
+	n := sites(t)
 	n.node("public", "")
 	for _, name := range append([]string{"gateway", "technician"}, more...) {
 		n.node(name, "203.0.113.1")

@@ -97,11 +97,7 @@ func (i *internet) was() []string {
 // module starts a story whose technician has names through the module alone.
 func module(t *testing.T) (*net, *internet) {
 	t.Helper()
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{t: t, w: w, ids: map[string]string{}, run: map[string]*world.Process{}}
-	n.home = w.Found("home")
+	n := sites(t)
 	n.node("public", "")
 	n.node("gateway", "203.0.113.1", "dns-names = gate")
 	n.node("technician", "203.0.113.1", "dns-enable = false")

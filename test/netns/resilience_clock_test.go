@@ -18,11 +18,8 @@ import (
 // build of mccd that is told to see that.
 func TestClocksThatJumpDisturbNobody(t *testing.T) {
 	t.Parallel()
-	w := world.New(t)
-	w.NeedTUN()
-	world.Story(w)
-	n := &net{t: t, w: w, ids: map[string]string{}, run: map[string]*world.Process{}}
-	n.home = w.Found("home")
+	n := sites(t)
+	w := n.w
 	clocks := map[string]*world.Clock{}
 	three := []string{"public", "gateway", "technician"}
 	for _, name := range three {

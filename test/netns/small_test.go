@@ -37,14 +37,9 @@ func highWater(t *testing.T, p *world.Process) int64 {
 
 func TestASmallDaemonFitsUnderLoadAndWhenIdle(t *testing.T) {
 	t.Parallel()
-	w := world.New(t)
-	w.NeedTUN()
+	n := sites(t)
+	w := n.w
 	w.NeedPrograms("curl")
-	world.Story(w)
-	n := &net{
-		t: t, w: w, home: w.Found("home"), ids: map[string]string{},
-		run: map[string]*world.Process{},
-	}
 	names := []string{"public", "gateway", "technician"}
 	for _, name := range names {
 		parent := "203.0.113.1"
