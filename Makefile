@@ -8,7 +8,7 @@ LDFLAGS := -s -w
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean sim mutants bench-peers
+.PHONY: help build nss test demo lint fmt fuzz race netns cross packages size clean sim mutants bench-peers bench-label
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ packages: ## make deb, rpm, apk and ipk in dist/packages (ARGS="arm64 amd64")
 
 bench-peers: ## measure us beside other networks (PEERS= TESTS= LINES= ROUNDS=5 IDLE=1m choose; 14 min)
 	@scripts/bench-peers
+
+bench-label: ## measure a relay that switches labels in the kernel (ARGS="-plain -rounds 5"; root; 4 min)
+	@scripts/bench-label $(ARGS)
 
 size: ## check that the programs still fit a small router
 	@scripts/size

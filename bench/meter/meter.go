@@ -181,7 +181,7 @@ func (f *Foreign) Since() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	own, err := f.ours()
+	own, err := f.Ours()
 	if err != nil {
 		return 0, err
 	}
@@ -192,9 +192,9 @@ func (f *Foreign) Since() (float64, error) {
 	return max(0, cores), nil
 }
 
-// ours sums up every process that we see, with the children it has waited for, and the kernel's
-// threads.
-func (f *Foreign) ours() (time.Duration, error) {
+// Ours is the processor time so far of every process that we see, with the children it has waited
+// for, and of the kernel's threads.
+func (f *Foreign) Ours() (time.Duration, error) {
 	all, err := filepath.Glob("/proc/[1-9]*")
 	if err != nil {
 		return 0, err
