@@ -119,7 +119,7 @@ var coreKeys = []key[Config]{
 	},
 	{
 		name: "tun-device-name", def: deviceName,
-		doc: "Name of the virtual network device (mcc0; on macOS utun83).",
+		doc: "Name of the virtual network device (mcc0; on macOS utun83, on OpenBSD tun0).",
 		field: word(func(c *Config) *string { return &c.Device.Name },
 			maxDeviceName, requiredWord),
 	},

@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -157,9 +158,27 @@ func (d *daemon) openDevice() error {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV),
 		errors.Is(err, syscall.ENXIO):
 		return failf(ExitFailed, "this machine has no TUN devices: %v", err).
-			withHint("load the module: modprobe tun")
+			withHint("%s", driverHint())
+	case runtime.GOOS != "linux": // these have errors of their own for a driver or name they lack
+		return failf(ExitFailed, "%v", err).withHint("%s", driverHint())
 	}
 	return failf(ExitFailed, "%v", err)
+}
+
+// driverHint says what this system wants before it makes a device.
+func driverHint() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "tun-device-name has to be utun0, utun1 and so on, and one that nobody uses"
+	case "freebsd":
+		return "load the driver: kldload if_tuntap; and tun-device-name has to be one nobody uses"
+	case "openbsd":
+		return "tun-device-name has to be tun0, tun1 and so on; make it: cd /dev && sh MAKEDEV tun0"
+	case "windows":
+		return "put wintun.dll, from https://www.wintun.net, beside mccd.exe"
+	default:
+		return "load the module: modprobe tun"
+	}
 }
 
 // openFilter raises the wall around the overlay's addresses before the device comes up.
@@ -226,6 +245,9 @@ func (d *daemon) configureDevice() error {
 	case denied(err):
 		return failf(ExitPermission, "no permission to configure the device %s: %v", name, err).
 			withHint("run as root or give CAP_NET_ADMIN")
+	case errors.Is(err, netif.ErrUnsupported):
+		return failf(ExitFailed, "mccd cannot give a device addresses and routes on %s yet: %v",
+			runtime.GOOS, err).withHint("run this node on Linux")
 	}
 	return failf(ExitFailed, "%v", err)
 }

@@ -64,6 +64,29 @@ func TestEveryModuleIsInDependenciesAndTheReverse(t *testing.T) {
 	}
 }
 
+// sole finds the modules of which DEPENDENCIES.md says that one room alone imports them.
+var sole = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|.*only `([^`]+)` imports it")
+
+func TestAModuleOfOneRoomIsImportedByNoOther(t *testing.T) {
+	rows := sole.FindAllStringSubmatch(read(t, "DEPENDENCIES.md"), -1)
+	if len(rows) == 0 {
+		t.Fatal("DEPENDENCIES.md keeps no module to one room")
+	}
+	for _, f := range tree(t) {
+		if f.test {
+			continue // tests may look at the same things another way
+		}
+		for _, path := range f.imports() {
+			for _, row := range rows {
+				if (path == row[1] || strings.HasPrefix(path, row[1]+"/")) &&
+					f.room != row[2] {
+					t.Errorf("%s imports %s, which belongs to %s alone", f.path, path, row[2])
+				}
+			}
+		}
+	}
+}
+
 func TestNoModuleIsReplaced(t *testing.T) {
 	for _, path := range []string{"go.mod", "tools/go.mod", "tools/packages.mod"} {
 		if regexp.MustCompile(`(?m)^\s*replace\b`).MatchString(read(t, path)) {

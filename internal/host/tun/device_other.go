@@ -1,43 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !linux
+//go:build darwin || freebsd || openbsd || windows
 
 package tun
 
-// Device is one TUN device. None can be opened on this system yet.
-type Device struct{}
+import (
+	"errors"
+	"fmt"
 
-// Open returns [ErrUnsupported].
-func Open(string, int) (*Device, error) { return nil, ErrUnsupported }
+	wgtun "golang.zx2c4.com/wireguard/tun"
+)
 
-// Name returns the empty string.
-func (*Device) Name() string { return "" }
+// Device is one TUN device of the system, by way of wireguard's driver.
+type Device = Plain
 
-// Offloads returns none.
-func (*Device) Offloads() Offloads { return Offloads{} }
+// usualMTU is the MTU in bytes that these systems give a device; the driver insists on being told.
+const usualMTU = 1500
 
-// Close does nothing.
-func (*Device) Close() error { return nil }
-
-// Gone returns false.
-func (*Device) Gone() bool { return false }
-
-// Again returns [ErrUnsupported].
-func (*Device) Again(int) (*Device, error) { return nil, ErrUnsupported }
-
-// Single returns false.
-func (*Device) Single() bool { return false }
-
-// Read returns [ErrUnsupported].
-func (*Device) Read([]byte) (int, error) { return 0, ErrUnsupported }
-
-// ReadNow returns [ErrUnsupported].
-func (*Device) ReadNow([]byte) (int, error) { return 0, ErrUnsupported }
-
-// Write returns [ErrUnsupported], or an error for a packet without a header.
-func (*Device) Write(b []byte) error {
-	if len(b) <= HeaderSize {
-		return errShort
+// Open makes the device name and sets its MTU in bytes; 0 means 1500. macOS takes the names utun0,
+// utun1 and so on, OpenBSD tun0, tun1 and so on; Windows needs wintun.dll beside the program and
+// leaves the MTU to whoever configures the device. Without the right to make devices the error
+// satisfies errors.Is(err, os.ErrPermission).
+func Open(name string, mtu int) (*Device, error) {
+	if mtu <= 0 {
+		mtu = usualMTU
 	}
-	return ErrUnsupported
+	dev, err := wgtun.CreateTUN(name, mtu)
+	if err != nil {
+		return nil, fmt.Errorf("tun: make device %s: %w", name, err)
+	}
+	d, err := NewPlain(quiet{dev})
+	if err != nil {
+		return nil, errors.Join(err, dev.Close())
+	}
+	return d, nil
+}
+
+// quiet is a device whose tidings nobody wants to hear.
+type quiet struct{ wgtun.Device }
+
+// Read makes room for tidings first: the driver stops and waits when ten are untold.
+func (q quiet) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
+	select {
+	case <-q.Events():
+	default:
+	}
+	return q.Device.Read(bufs, sizes, offset)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package tun is the virtual network device by which the host's packets enter and leave the
-// overlay; it never changes a packet and knows no addresses.
+// overlay; it never changes what a packet says and knows no addresses.
 //
 // Every packet is preceded by a header of [HeaderSize] bytes (virtio_net_hdr, little endian:
 // virtio specification 1.2, section 5.1.6) by which the kernel hands over super-packets of up to
@@ -11,6 +11,8 @@
 //	+-------+----------+-----------+-----------+-------------+--------------+--------
 //	| flags | gso type | hdr_len   | gso_size  | csum_start  | csum_offset  | IP ...
 //	+-------+----------+-----------+-----------+-------------+--------------+--------
+//
+// That is Linux. Elsewhere the host hands over plain packets, and super-packets are cut here.
 package tun
 
 import "errors"
@@ -23,9 +25,6 @@ const (
 	// and the largest IP packet.
 	MaxPacket = HeaderSize + 65535
 )
-
-// ErrUnsupported is returned by Open where this product has no device driver yet.
-var ErrUnsupported = errors.New("tun: this system is not supported yet")
 
 // errShort is a write without room for a header and the first byte of a packet.
 var errShort = errors.New("tun: packet shorter than its offload header")

@@ -31,23 +31,33 @@ var (
 // open makes a device in a namespace of its own, and a socket of that namespace's host.
 func open(t *testing.T) (*tun.Device, *net.UDPConn) {
 	t.Helper()
-	ns := hosttest.NewNamespace(t)
 	var dev *tun.Device
-	var sock *net.UDPConn
-	ns.Do(t, func() {
+	sock := listen(t, func() string {
 		var err error
 		if dev, err = tun.Open("staex%d", 1400); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = dev.Close() })
-		link, err := netlink.LinkByName(dev.Name())
+		return dev.Name()
+	})
+	return dev, sock
+}
+
+// listen makes a device of MTU 1400, which it is told the name of, in a namespace of its own, and
+// a socket of that namespace's host.
+func listen(t *testing.T, device func() string) *net.UDPConn {
+	t.Helper()
+	var sock *net.UDPConn
+	hosttest.NewNamespace(t).Do(t, func() {
+		name := device()
+		link, err := netlink.LinkByName(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if link.Attrs().MTU != 1400 {
 			t.Errorf("MTU is %d, want 1400", link.Attrs().MTU)
 		}
-		quiet := "/proc/sys/net/ipv6/conf/" + dev.Name() + "/disable_ipv6"
+		quiet := "/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
 		if err := os.WriteFile(quiet, []byte("1"), 0); err != nil {
 			t.Log(err) // a kernel without IPv6 is quiet anyway
 		}
@@ -66,35 +76,35 @@ func open(t *testing.T) (*tun.Device, *net.UDPConn) {
 	if err := sock.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	return dev, sock
+	return sock
+}
+
+// behind is a device with the host that has the socket.
+func behind(t *testing.T, dev hosttest.TUNDevice, sock *net.UDPConn) hosttest.TUNHost {
+	return hosttest.TUNHost{
+		Device: dev, Here: here, There: there,
+		Emit: func(payload []byte) {
+			if _, err := sock.WriteToUDPAddrPort(payload, there); err != nil {
+				t.Error(err)
+			}
+		},
+		Absorb: func() []byte {
+			buf := make([]byte, 2000)
+			n, from, err := sock.ReadFromUDPAddrPort(buf)
+			if err != nil || from != there {
+				t.Errorf("the host received %d bytes from %v: %v", n, from, err)
+			}
+			return buf[:n]
+		},
+	}
 }
 
 func TestTheDeviceBehavesLikeItsTwin(t *testing.T) {
 	hosttest.TestTUN(t, func(t *testing.T) hosttest.TUNHost {
 		dev, sock := open(t)
-		return hosttest.TUNHost{
-			Device: dev, Here: here, There: there,
-			Emit: func(payload []byte) {
-				if _, err := sock.WriteToUDPAddrPort(payload, there); err != nil {
-					t.Error(err)
-				}
-			},
-			Absorb: func() []byte {
-				buf := make([]byte, 2000)
-				n, from, err := sock.ReadFromUDPAddrPort(buf)
-				if err != nil || from != there {
-					t.Errorf("the host received %d bytes from %v: %v", n, from, err)
-				}
-				return buf[:n]
-			},
-		}
+		return behind(t, dev, sock)
 	})
 }
-
-const (
-	needsChecksum = 1 // VIRTIO_NET_HDR_F_NEEDS_CSUM
-	gsoUDP        = 5 // VIRTIO_NET_HDR_GSO_UDP_L4
-)
 
 // cut makes a socket send runs of datagrams of so many bytes.
 func cut(t *testing.T, sock *net.UDPConn, size int) {
