@@ -71,6 +71,23 @@ func listenOn(k kernel, addr netip.AddrPort, opts Options) (*Conn, error) {
 	return c, nil
 }
 
+// Beside opens another socket at the address of c. The kernel gives each sender to one of all such
+// sockets (SO_REUSEPORT), and to that one for as long as no other is opened or closed.
+//
+// The first socket of an address is bound without sharing, and shares from now on: so the first one
+// of another program with this method is refused, as it would be beside a single one.
+func (c *Conn) Beside(opts Options) (*Conn, error) {
+	var failed error
+	err := c.socket.hold(func(fd int) {
+		failed = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("udp: share %v: %w", c.local, err)
+	}
+	opts.beside = true
+	return listenOn(c.kernel, c.local, opts)
+}
+
 // setup applies what must hold before the first datagram.
 func setup(fd int, v4 bool, opts Options) error {
 	size := opts.bufferBytes()
@@ -84,6 +101,11 @@ func setup(fd int, v4 bool, opts Options) error {
 	}
 	if err := unix.SetsockoptInt(fd, level, name, value); err != nil {
 		return fmt.Errorf("udp: forbid fragments: %w", err)
+	}
+	if opts.beside {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return fmt.Errorf("udp: share the address: %w", err)
+		}
 	}
 	if opts.Unreachable != nil {
 		return reportErrors(fd, v4)

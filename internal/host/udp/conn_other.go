@@ -5,6 +5,7 @@
 package udp
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -65,6 +66,11 @@ func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
 		}
 	}
 	return n, n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
+}
+
+// Beside returns an error that satisfies errors.Is(err, errors.ErrUnsupported).
+func (*Conn) Beside(Options) (*Conn, error) {
+	return nil, fmt.Errorf("udp: sockets that share an address: %w", errors.ErrUnsupported)
 }
 
 // Single does nothing: datagrams come one by one here.

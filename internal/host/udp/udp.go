@@ -51,6 +51,8 @@ type Options struct {
 	// kernel claims to have and gets wrong: what it is. The socket does without for a while. Nil
 	// is told nothing; other systems than Linux have no offloads.
 	Doubt func(offload string)
+
+	beside bool // it shares its address with another socket of ours
 }
 
 func (o Options) bufferBytes() int {
