@@ -8,6 +8,7 @@
 //
 //	device    packets from the host            -> plane.Worker -> sockets, node   device_reader.go
 //	socket    datagrams, one for each family   -> plane.Worker -> device, node    socket_reader.go
+//	          (one of these three for each lane: one, or up to four where there are processors)
 //	probe     answers to how long a translator keeps a mapping -> node              probes.go
 //	node      the only caller of node.Node, and of everything its effects ask     loop.go
 //	keeper    what others change of the device -> back as it was                  device_keeper.go
@@ -54,6 +55,8 @@ type Options struct {
 	Dir    string           // CONFIG-DIR
 	Log    io.Writer        // where the log goes unless log-file names a file
 	Reload <-chan os.Signal // each value asks to read the files again; may be nil
+
+	lanes int // how many, for tests; 0 lets the machine decide
 }
 
 // daemon is one run.

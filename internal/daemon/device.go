@@ -14,39 +14,64 @@ import (
 // device is the virtual device as the goroutines share it. Anybody with the right to may delete the
 // one that is open; the keeper then puts another in its place. The zero value holds none.
 type device struct {
-	now  atomic.Pointer[tun.Device]
-	kept bool // there is a keeper; set before anybody reads
+	now  atomic.Pointer[[]*tun.Device] // its queues: one, or one for each lane
+	kept bool                          // there is a keeper; set before anybody reads
 
 	mu     sync.Mutex // guards what follows, and the order of changes
 	closed bool
 	change chan struct{} // closed when now changes or the device is closed
 }
 
-// put makes dev the open device.
-func (v *device) put(dev *tun.Device) {
+// put makes these queues the open device.
+func (v *device) put(queues []*tun.Device) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.place(dev)
+	v.place(queues)
 }
 
-func (v *device) place(dev *tun.Device) {
-	v.now.Store(dev)
+func (v *device) place(queues []*tun.Device) {
+	v.now.Store(&queues)
 	if v.change != nil {
 		close(v.change)
 	}
 	v.change = make(chan struct{})
 }
 
-func (v *device) current() *tun.Device { return v.now.Load() }
+// current is the first queue, which is always there.
+func (v *device) current() *tun.Device { return (*v.now.Load())[0] }
 
 // Name is the name that the kernel gave the device.
-func (v *device) Name() string { return v.now.Load().Name() }
+func (v *device) Name() string { return v.current().Name() }
 
 // Offloads tells which super-packets the kernel may hand over.
-func (v *device) Offloads() tun.Offloads { return v.now.Load().Offloads() }
+func (v *device) Offloads() tun.Offloads { return v.current().Offloads() }
 
-// Write hands the host a packet.
-func (v *device) Write(b []byte) error { return v.now.Load().Write(b) }
+// Write hands the host a packet. The packets of one flow go to one queue: the kernel hands over
+// its answers there.
+func (v *device) Write(b []byte) error {
+	queues := *v.now.Load()
+	if len(queues) == 1 {
+		return queues[0].Write(b)
+	}
+	return queues[flowOf(b)%uint(len(queues))].Write(b)
+}
+
+// flowOf is a number that the packets of one flow have in common: the sum of their ports and of
+// the last bytes of their addresses. b begins with an offload header.
+func flowOf(b []byte) (n uint) {
+	const ip4Last, ip6Last, ports = 15, 23, 4 // last byte of the source; from there to the ports
+	at, size := tun.HeaderSize+ip4Last, 4
+	if len(b) > tun.HeaderSize && b[tun.HeaderSize]>>4 == 6 {
+		at, size = tun.HeaderSize+ip6Last, 16
+	}
+	if len(b) < at+size+1+ports {
+		return 0
+	}
+	for _, x := range b[at+size+1 : at+size+1+ports] {
+		n += uint(x)
+	}
+	return n + uint(b[at]) + uint(b[at+size])
+}
 
 // replace opens another device of the same name in the place of one that was deleted or renamed.
 // Until that succeeds every write fails.
@@ -56,36 +81,46 @@ func (v *device) replace(mtu int) error {
 	if v.closed {
 		return os.ErrClosed
 	}
-	old := v.now.Load()
-	if old.Gone() {
-		dev, err := old.Again(mtu)
+	old := *v.now.Load()
+	if old[0].Gone() {
+		queues, err := tun.AgainQueues(old, mtu)
 		if err != nil {
 			return err
 		}
-		v.place(dev)
-		return old.Close()
+		v.place(queues)
+		return closeAll(old)
 	}
-	_ = old.Close() // an earlier try may have closed it
-	dev, err := tun.Open(old.Name(), mtu)
+	_ = closeAll(old) // an earlier try may have closed it
+	queues, err := tun.OpenQueues(old[0].Name(), mtu, len(old))
 	if err != nil {
 		return err
 	}
-	v.place(dev)
+	v.place(queues)
 	return nil
 }
 
-// after waits for the successor of a device whose read failed. It is nil when the daemon has closed
-// the device, and, with the error, when the device is there and fails all the same.
-func (v *device) after(old *tun.Device, failed error) (*tun.Device, error) {
+func closeAll(queues []*tun.Device) error {
+	var errs []error
+	for _, q := range queues {
+		errs = append(errs, q.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// after waits for the successor of queue i whose read failed. It is nil when the daemon has closed
+// the device, and, with the error, when the device is there and fails all the same. A device that
+// comes back with fewer queues has no successor for some of them, until it comes back again.
+func (v *device) after(i int, old *tun.Device, failed error) (*tun.Device, error) {
 	for {
 		v.mu.Lock()
-		now, closed, change := v.now.Load(), v.closed, v.change
+		queues, closed, change := *v.now.Load(), v.closed, v.change
 		v.mu.Unlock()
 		switch {
 		case closed:
 			return nil, nil
-		case now != old:
-			return now, nil
+		case i >= len(queues):
+		case queues[i] != old:
+			return queues[i], nil
 		case !v.kept, !errors.Is(failed, os.ErrClosed) && !old.Gone():
 			return nil, failed
 		}
@@ -102,5 +137,5 @@ func (v *device) Close() error {
 		close(v.change)
 		v.change = nil
 	}
-	return v.now.Load().Close()
+	return closeAll(*v.now.Load())
 }

@@ -12,15 +12,16 @@ import (
 // would only make the first of them late.
 const maxDrain = 64
 
-// readDevice is the goroutine of the device: packets of the host through the tables to the
-// sockets. What has no session yet goes to the node. It ends when the daemon closes the device.
-func (d *daemon) readDevice(w *plane.Worker) error {
+// readDevice is the goroutine of one queue of the device: packets of the host through the tables to
+// the sockets of its lane. What has no session yet goes to the node. It ends when the daemon closes
+// the device.
+func (d *daemon) readDevice(i int, w *plane.Worker) error {
 	buf := make([]byte, tun.MaxPacket)
-	dev := d.host.device.current()
+	dev, lane := (*d.host.device.now.Load())[i], &d.host.lanes[i]
 	for {
 		n, err := dev.Read(buf)
 		if err != nil {
-			if dev, err = d.host.device.after(dev, err); dev == nil {
+			if dev, err = d.host.device.after(i, dev, err); dev == nil {
 				return err
 			}
 			continue
@@ -44,7 +45,7 @@ func (d *daemon) readDevice(w *plane.Worker) error {
 		if w.C.Drops[drop.BadOffload].Load() != wrong && dev.Single() {
 			d.doubts("TUNSETOFFLOAD")
 		}
-		d.sendRuns(w, w.Buf, w.Runs)
+		d.sendRuns(lane, w, w.Buf, w.Runs)
 		d.deliver(w)
 		d.loop.frames.offer(w)
 	}

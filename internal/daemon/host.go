@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -20,7 +21,8 @@ import (
 // host is what the daemon holds of the machine.
 type host struct {
 	sockets sockets
-	probes  sockets // second ones, which may lose their mapping; only for keep-alive-period = auto
+	probes  sockets   // second ones, which may lose their mapping; for keep-alive-period = auto
+	lanes   []sockets // the first has the sockets above; each has a queue of the device, too
 	device  device
 	link    *netif.Link  // addresses and routes of the device
 	watch   *netif.Watch // nil where the system cannot tell that somebody changes the device
@@ -32,7 +34,15 @@ type host struct {
 
 // close ends sockets and device, and with them their readers.
 func (h *host) close() error {
-	return errors.Join(h.sockets.close(), h.probes.close(), h.device.Close())
+	return errors.Join(h.closeSockets(), h.probes.close(), h.device.Close())
+}
+
+func (h *host) closeSockets() error {
+	err := h.sockets.close()
+	for i := range h.lanes {
+		err = errors.Join(err, h.lanes[i].close())
+	}
+	return err
 }
 
 // checkRanges compares the overlay's ranges with the routes that the machine has now.
@@ -81,13 +91,14 @@ func (d *daemon) openSockets() error {
 	if !listen.Addr().IsValid() {
 		addrs = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	}
-	d.later(d.host.sockets.close)
+	d.later(d.host.closeSockets)
+	o := udp.Options{
+		Unreachable: d.refused, Doubt: d.doubts, BufferBytes: d.profile.socketBytes,
+	}
 	var missing error
 	for _, a := range addrs {
 		at := netip.AddrPortFrom(a, listen.Port())
-		c, err := udp.Listen(at, udp.Options{
-			Unreachable: d.refused, BufferBytes: d.profile.socketBytes, Doubt: d.doubts,
-		})
+		c, err := udp.Listen(at, o)
 		switch {
 		case err == nil && a.Unmap().Is4():
 			d.host.sockets.v4 = c
@@ -103,7 +114,22 @@ func (d *daemon) openSockets() error {
 	if len(d.host.sockets.all()) == 0 {
 		return d.listenFailure(listen, missing)
 	}
+	d.openLanes(o)
 	return nil
+}
+
+// openLanes opens more sockets where there are processors to carry what comes from them.
+func (d *daemon) openLanes(o udp.Options) {
+	h := &d.host
+	h.lanes = []sockets{h.sockets}
+	for most := cmp.Or(d.opts.lanes, d.profile.lanes(runtime.GOMAXPROCS(0))); len(h.lanes) < most; {
+		more, err := h.sockets.beside(o)
+		if err != nil {
+			d.log.problem("sharing the work between processors", err)
+			return
+		}
+		h.lanes = append(h.lanes, more)
+	}
 }
 
 // refused is told by the sockets, from the goroutines that read and write: those start after the
@@ -138,12 +164,12 @@ func (d *daemon) listenFailure(at netip.AddrPort, err error) error {
 // openDevice makes the virtual device. It stays down until the filter stands.
 func (d *daemon) openDevice() error {
 	dev := d.files.cfg.Device
-	device, err := tun.Open(dev.Name, dev.MTU)
+	queues, err := tun.OpenQueues(dev.Name, dev.MTU, len(d.host.lanes))
 	switch {
 	case err == nil:
-		d.host.device.put(device)
+		d.host.device.put(queues)
 		d.later(func() error { _ = d.host.device.Close(); return nil }) // usually closed already
-		d.host.watch, err = netif.NewWatch(device.Name())
+		d.host.watch, err = netif.NewWatch(queues[0].Name())
 		d.log.problem("watching the device", err)
 		d.host.device.kept = err == nil
 		return nil

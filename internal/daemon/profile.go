@@ -71,6 +71,19 @@ func (d *daemon) choose() error {
 	return nil
 }
 
+// maxLanes bounds how many goroutines carry packets each way. One carries what a 10 Gbit/s
+// interface brings; each takes about half a megabyte.
+const maxLanes = 4
+
+// lanes is how many there are with so many processors: a packet meets one of them at the device
+// and one at a socket.
+func (p *profile) lanes(processors int) int {
+	if p.name == "small" {
+		return 1
+	}
+	return min(max(processors/2, 1), maxLanes)
+}
+
 // collect sets the collector to work.
 func (p *profile) collect() {
 	debug.SetGCPercent(p.collectAt)

@@ -73,6 +73,8 @@ type site struct {
 	id  ident.NodeID
 	net *network
 	log lockedBuffer
+
+	lanes int // of its daemon; 0 lets the machine decide
 }
 
 // newSite writes the directory of a node: key, certificates and configuration.
@@ -153,9 +155,8 @@ func (s *site) start(t *testing.T) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{s: s, stop: stop, ended: make(chan error, 1), reload: make(chan os.Signal)}
-	go func() {
-		r.ended <- daemon.Run(ctx, daemon.Options{Dir: s.dir, Log: &s.log, Reload: r.reload})
-	}()
+	o := daemon.Options{Dir: s.dir, Log: &s.log, Reload: r.reload}
+	go func() { r.ended <- daemon.Run(ctx, o.WithLanes(s.lanes)) }()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", s.dir, s.log.String())

@@ -15,12 +15,18 @@ import (
 
 // startReaders starts what carries packets.
 func (d *daemon) startReaders() {
-	for i, c := range d.host.sockets.all() {
-		w := d.newWorker()
-		d.crew.start("socket "+strconv.Itoa(i), func() error { return d.readSocket(c, w) })
+	queues := len(*d.host.device.now.Load())
+	for i := range d.host.lanes {
+		lane := &d.host.lanes[i]
+		for _, c := range lane.all() {
+			name, w := "socket "+strconv.Itoa(len(d.workers)), d.newWorker()
+			d.crew.start(name, func() error { return d.readSocket(lane, c, w) })
+		}
+		if i < queues {
+			name, w := "device "+strconv.Itoa(i), d.newWorker()
+			d.crew.start(name, func() error { return d.readDevice(i, w) })
+		}
 	}
-	w := d.newWorker()
-	d.crew.start("device", func() error { return d.readDevice(w) })
 }
 
 // newWorker makes a worker and remembers it, because its counters are read by others.
@@ -31,10 +37,10 @@ func (d *daemon) newWorker() *plane.Worker {
 	return w
 }
 
-// readSocket is the goroutine of one socket: one batch of datagrams after the other through the
-// tables, to the device, to next hops and, what concerns it, to the node. It ends when the socket
-// is closed.
-func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
+// readSocket is the goroutine of one socket of a lane: one batch of datagrams after the other
+// through the tables, to the device, to next hops and, what concerns it, to the node. It ends when
+// the socket is closed.
+func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 	buf := make([]byte, udp.MaxBatch)
 	for {
 		n, seg, from, err := c.Read(buf)
@@ -55,17 +61,17 @@ func (d *daemon) readSocket(c *udp.Conn, w *plane.Worker) error {
 			c.Single()
 		}
 		d.traffic.received(n, w.Control)
-		d.sendRuns(w, buf, w.Transit)
-		d.sendRuns(w, w.Buf, w.Runs)
+		d.sendRuns(lane, w, buf, w.Transit)
+		d.sendRuns(lane, w, w.Buf, w.Runs)
 		d.deliver(w)
 		d.loop.frames.offer(w)
 	}
 }
 
-// sendRuns sends what a worker cut out of a buffer.
-func (d *daemon) sendRuns(w *plane.Worker, buf []byte, runs []plane.Run) {
+// sendRuns sends what a worker cut out of a buffer, through the sockets of its own lane.
+func (d *daemon) sendRuns(lane *sockets, w *plane.Worker, buf []byte, runs []plane.Run) {
 	for _, r := range runs {
-		if d.host.sockets.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
+		if lane.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
 			w.C.Drops[drop.NoRoute].Add(1)
 			continue
 		}

@@ -26,6 +26,20 @@ func (s *sockets) all() []*udp.Conn {
 	return list
 }
 
+// beside opens a socket beside each: the kernel spreads the neighbours over all of them.
+func (s *sockets) beside(o udp.Options) (more sockets, err error) {
+	if s.v4 != nil {
+		more.v4, err = s.v4.Beside(o)
+	}
+	if s.v6 != nil && err == nil {
+		more.v6, err = s.v6.Beside(o)
+	}
+	if err != nil {
+		err = errors.Join(err, more.close())
+	}
+	return more, err
+}
+
 // send sends b as datagrams of seg bytes each. Any goroutine may call it.
 func (s *sockets) send(b []byte, seg int, to netip.AddrPort) error {
 	c := s.of(to.Addr())

@@ -48,18 +48,22 @@ type Device struct {
 // its MTU in bytes; 0 leaves the MTU alone. A name with "%d" lets the kernel number it. The device
 // is down until somebody brings it up. Without the right to make devices the error satisfies
 // errors.Is(err, os.ErrPermission); when another program holds it, errors.Is(err, syscall.EBUSY).
-func Open(name string, mtu int) (*Device, error) {
+func Open(name string, mtu int) (*Device, error) { return open(name, mtu, 0) }
+
+func open(name string, mtu int, kind uint16) (*Device, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("tun: open /dev/net/tun: %w", err)
 	}
-	return onFile(fd, name, mtu)
+	return onFile(fd, name, mtu, kind)
 }
 
 // Again makes the device anew after somebody deleted it (see Gone), on the same open file: a
 // process that gave up rights since may not be able to open another. The old Device is to be
 // closed then; after an error it stays as it is.
-func (d *Device) Again(mtu int) (*Device, error) {
+func (d *Device) Again(mtu int) (*Device, error) { return d.again(mtu, 0) }
+
+func (d *Device) again(mtu int, kind uint16) (*Device, error) {
 	fd := -1
 	var failed error
 	err := d.raw.Control(func(old uintptr) {
@@ -68,13 +72,13 @@ func (d *Device) Again(mtu int) (*Device, error) {
 	if err = errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("tun: make %s again: %w", d.name, err)
 	}
-	return onFile(fd, d.name, mtu)
+	return onFile(fd, d.name, mtu, kind)
 }
 
 // onFile makes a device out of an open file, which it closes after an error.
-func onFile(fd int, name string, mtu int) (*Device, error) {
+func onFile(fd int, name string, mtu int, kind uint16) (*Device, error) {
 	d := &Device{}
-	if err := d.attach(fd, name); err != nil {
+	if err := d.attach(fd, name, kind); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	if err := setMTU(d.name, mtu); err != nil {
@@ -94,14 +98,17 @@ func onFile(fd int, name string, mtu int) (*Device, error) {
 	return d, nil
 }
 
-// attach turns the descriptor into the device and asks for the offloads.
-func (d *Device) attach(fd int, name string) error {
+// attach turns the descriptor into the device, or a queue of it, and asks for the offloads.
+func (d *Device) attach(fd int, name string, kind uint16) error {
 	req, err := unix.NewIfreq(name)
 	if err != nil {
 		return fmt.Errorf("tun: device name %q: %w", name, err)
 	}
-	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR | kind)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
+		if errors.Is(err, unix.EINVAL) && kind == 0 && exists(name) {
+			err = unix.EBUSY // somebody made it with several queues
+		}
 		return fmt.Errorf("tun: make device %s: %w", name, err)
 	}
 	d.name = req.Name()
