@@ -41,6 +41,9 @@ type Device struct {
 		buf   []byte
 		errno syscall.Errno
 		try   func(fd uintptr) bool
+		call  func(fd uintptr, b []byte) (int, syscall.Errno)
+		cut   [8]int // of each gso type: super-packets left that are cut here
+		room  []byte // for the packets that are cut; nil until then
 	}
 }
 
@@ -94,7 +97,7 @@ func onFile(fd int, name string, mtu int, kind uint16) (*Device, error) {
 	if d.raw, err = d.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("tun: open %s: %w", d.name, err), d.file.Close())
 	}
-	d.in.try, d.out.try = d.tryRead, d.tryWrite
+	d.in.try, d.out.try, d.out.call = d.tryRead, d.tryWrite, prompt.Write
 	return d, nil
 }
 
@@ -227,6 +230,14 @@ func (d *Device) Write(b []byte) error {
 	}
 	d.outMu.Lock()
 	defer d.outMu.Unlock()
+	if b[1] != gsoNone {
+		return d.writeSuper(b)
+	}
+	return d.write(b)
+}
+
+// write hands over one packet or super-packet as it is.
+func (d *Device) write(b []byte) error {
 	d.out.buf = b
 	err := d.raw.Write(d.out.try)
 	d.out.buf = nil
@@ -243,7 +254,7 @@ func (d *Device) Write(b []byte) error {
 func (d *Device) tryWrite(fd uintptr) bool {
 	out := &d.out
 	for {
-		_, out.errno = prompt.Write(fd, out.buf)
+		_, out.errno = out.call(fd, out.buf)
 		if out.errno != unix.EINTR {
 			return out.errno != unix.EAGAIN
 		}

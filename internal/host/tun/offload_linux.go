@@ -4,7 +4,12 @@
 
 package tun
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // The sets of offloads that a kernel may grant (linux/if_tun.h).
 const (
@@ -15,6 +20,10 @@ const (
 // singleReads is for how many reads that may wait the kernel hands over no super-packets after it
 // got one wrong: seconds of a busy device, because a wrong one is lost.
 const singleReads = 1 << 16
+
+// cutWrites is how many super-packets of a type are cut here after the kernel refused one, until it
+// is asked again, which costs one system call.
+const cutWrites = 4096
 
 // asks is what grants a set of offloads to the device behind a descriptor, or refuses it.
 func asks(fd int) func(set int) error {
@@ -51,4 +60,38 @@ func (d *Device) rejoin() {
 	if d.single--; d.single == 0 {
 		_ = d.raw.Control(func(fd uintptr) { askOffloads(asks(int(fd))) })
 	}
+}
+
+// writeSuper hands over a super-packet, or the packets that it stands for where the kernel refuses
+// its type: that of UDP is unknown before Linux 6.2.
+func (d *Device) writeSuper(b []byte) error {
+	left := &d.out.cut[b[1]&7]
+	if *left > 0 {
+		*left--
+		return d.writeCut(b)
+	}
+	err := d.write(b)
+	if errors.Is(err, unix.EINVAL) && d.writeCut(b) == nil {
+		*left = cutWrites
+		return nil
+	}
+	return err
+}
+
+// writeCut hands over the packets of a super-packet one by one; those after one that fails are
+// lost.
+func (d *Device) writeCut(b []byte) error {
+	cuts, err := Cut(b)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, unix.EINVAL) // as the kernel says it
+	}
+	if d.out.room == nil {
+		d.out.room = make([]byte, MaxPacket) // begins with an empty header
+	}
+	for n := cuts.Next(d.out.room[HeaderSize:]); n > 0; n = cuts.Next(d.out.room[HeaderSize:]) {
+		if err := d.write(d.out.room[:HeaderSize+n]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
