@@ -25,8 +25,8 @@ const (
 
 // rest gives back what a burst of work needed, once it is over, and keeps the collector still until
 // the next one: left alone it collects every two minutes, which wakes every processor a few dozen
-// times for nothing. The fast path makes no garbage. But for the first time a rest has no timer of its
-// own: it looks when the node wakes for something else.
+// times for nothing. The fast path makes no garbage. But for the first time a rest has no timer of
+// its own: it looks when the node wakes for something else.
 type rest struct {
 	profile profile
 	worked  time.Duration // last request, packet, or frame that is no keep-alive, on the Up clock
