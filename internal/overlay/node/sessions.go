@@ -384,10 +384,14 @@ func (n *Node) fromSession(now clock.Reading, s *liveSession, plain []byte, out 
 		n.count(drop.BadFrame)
 		return
 	}
+	turned := s.hybrid
 	n.sessionTurned(now, s, out)
 	n.confirmed(now, s, out)
 	switch {
 	case m.Type == wire.SessionConfirm:
+		if turned && !s.proof.Began() {
+			n.confirm(now, s) // the caller has not heard the first one
+		}
 		return // opening it was the sign of life
 	case m.Type == wire.SessionKEMKey || m.Type == wire.SessionKEMAnswer:
 		if err := n.fromSessionKEM(now, s, m); err != nil {
