@@ -134,6 +134,29 @@ func TestTheExchangeStandsLoss(t *testing.T) {
 	}
 }
 
+// Each message that may get lost gets lost in some of these runs.
+func TestATunnelAnswersWithinAMinuteWhereOneInFiveIsLost(t *testing.T) {
+	for _, pq := range []node.PostQuantum{node.PQOff, node.PQPrefer, node.PQRequire} {
+		for seed := range uint64(40) {
+			w := homePQ(seed, pq, pq, pq)
+			w.SetLink(Link{
+				Delay: 15 * time.Millisecond, Jitter: 30 * time.Millisecond, Loss: 0.2, Twice: 0.05,
+			})
+			g, c := w.Host("gateway"), w.Host("technician")
+			g.Serve = Shout
+			w.Run(20 * time.Second)
+			g.Tunnel("meter", c, snmp)
+			known := func() bool { _, ok := c.Address("meter"); return ok }
+			if !w.Until(2*time.Minute, known) {
+				t.Errorf("%v, seed %d: no tunnel within two minutes", pq, seed)
+				continue
+			}
+			talks(t, w, c, "meter", "through loss", time.Minute)
+			sound(t, w)
+		}
+	}
+}
+
 func TestBitsFlippedInTheExchangeAreRepaired(t *testing.T) {
 	w := homePQ(96, node.PQRequire, node.PQRequire, node.PQRequire)
 	seen, flipped := [16]int{}, 0

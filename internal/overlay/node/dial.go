@@ -136,6 +136,7 @@ func (d *dial) pathNo(n *Node, now clock.Reading, _ *setup, _ uint8) {
 	if d.conv.dial == d {
 		n.endDial(now, d.conv)
 		n.dialLater(now, d.conv)
+		n.acceptAgain(now, d.conv)
 	}
 }
 

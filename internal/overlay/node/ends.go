@@ -30,6 +30,7 @@ type tunnelEnd struct {
 	key    uint64
 	leases [2]netip.Addr // inner addresses that lead to the other end
 	expiry *timer        // when the tunnel's time is over, as far as the clock is believed
+	told   uint8         // how often the offer was answered again; see acceptAgain
 }
 
 // ServerTunnel is one tunnel file of this machine: the server end of a tunnel.

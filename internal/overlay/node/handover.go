@@ -96,6 +96,7 @@ func (n *Node) promote(now clock.Reading, c *conversation, s *liveSession, out *
 	}
 	if c.end != nil {
 		c.end.peer.Client.Reset()
+		c.end.told = acceptTries // the other end has our answer
 	} else if o := n.openOf(c); o != nil {
 		o.told = false
 	}

@@ -22,6 +22,9 @@ const (
 	// offerCap. A client that is offline is a normal state, so it never gives up.
 	offerFirst = 2 * time.Second
 	offerCap   = 10 * time.Minute
+	// offerQuick is how often the wait does not grow, because a session stands: what gets no answer
+	// there has most likely got lost.
+	offerQuick = 8
 	// offerDaily is how often a settled tunnel is offered again: a client that lost its disk
 	// gets it back, for about a kilobyte a day.
 	offerDaily = 24 * time.Hour
@@ -36,6 +39,7 @@ type offer struct {
 	wait   time.Duration
 	again  *timer
 	change uint8 // state to tell, or 0
+	quick  uint8 // times that the wait did not grow
 	id     [8]byte
 	held   bool // the other end waits for a person
 }
@@ -51,7 +55,7 @@ func (n *Node) offerAgain(now clock.Reading, t *tunnel.Tunnel) {
 		o.again = newTimer(func(now clock.Reading, _ *Effects) { n.sendOffer(now, o) })
 		n.offers[t.ID] = o
 	}
-	o.wait = offerFirst
+	o.wait, o.quick = offerFirst, 0
 	n.timers.arm(o.again, now.Up)
 }
 
@@ -73,12 +77,16 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	if n.offers[t.ID] != o {
 		return
 	}
+	c := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
 	n.timers.arm(o.again, now.Up+o.wait+n.jitter(o.wait/8))
-	o.wait = min(2*o.wait, offerCap)
+	if o.quick < offerQuick && c.reachable() {
+		o.quick++
+	} else {
+		o.wait = min(2*o.wait, offerCap)
+	}
 	if t.Deleted && o.change == 0 || t.DisabledHere && o.change == 0 {
 		return
 	}
-	c := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
 	if !c.reachable() && len(c.waiting().messages) > 0 {
 		n.redialSoon(now, c)
 		return // the last one still waits for a session
@@ -350,121 +358,10 @@ func (n *Node) reject(now clock.Reading, c *conversation, id [8]byte, reason uin
 	n.sendMessage(now, c, wire.SessionReject, m.Append(nil))
 }
 
-// acceptTunnel makes the client's endpoint, keeps the tunnel and tells the server end.
-func (n *Node) acceptTunnel(now clock.Reading, t *tunnel.Tunnel) error {
-	if n.endRevoked(now, t) {
-		return ErrRevoked
-	}
-	if t.Local == nil {
-		secret, err := ident.NewSecret(n.rand)
-		if err != nil {
-			return err
-		}
-		cert := &ident.EndpointCert{
-			Kind: ident.ClientEndpoint, Network: n.who.Cert.Network, Key: secret.ID(), Peer: t.ID,
-		}
-		if err := ident.SignEndpointCert(cert, n.who.Secret); err != nil {
-			return err
-		}
-		t.Local, t.LocalCert = secret, cert.Append(nil)
-		n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
-	}
-	t.Pending = false
-	n.saveTunnel(t)
-	n.refresh(now, t)
-	n.sendAccept(now, t)
-	return nil
-}
-
-// sendAccept tells the server end which endpoint we made.
-func (n *Node) sendAccept(now clock.Reading, t *tunnel.Tunnel) {
-	c := n.conversationWith(now, n.who.Secret, t.RemoteNode, nil)
-	m := wire.Accept{
-		ID: t.Offer, Cert: t.LocalCert, Node: n.who.Cert.Append(nil),
-		Proof: acceptProof(session.TunnelSecret(t.Local, t.ID), t.Offer),
-	}
-	n.sendMessage(now, c, wire.SessionAccept, m.Append(nil))
-}
-
-// fromAccept takes the client's endpoint at the server: check, pin, keep, open.
-func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
-	a, err := wire.ParseAccept(b)
-	if err != nil {
-		return err
-	}
-	t, cert, err := n.checkAccept(c, a)
-	if err != nil {
-		n.refuseAccept(c, err)
-		return nil
-	}
-	n.settled(now, t)
-	if t.RemoteNetwork != c.network {
-		t.RemoteNetwork = c.network
-		n.saveTunnel(t)
-	}
-	if t.RemoteKey == cert.Key {
-		return nil
-	}
-	if end := n.ends[t.ID]; end != nil {
-		n.dropEnd(now, t) // the client lost its disk and made a new endpoint
-	}
-	t.RemoteKey = cert.Key
-	n.saveTunnel(t)
-	n.refresh(now, t)
-	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
-	return nil
-}
-
-// refuseAccept reports an answer that is not taken; the offer stays open.
-func (n *Node) refuseAccept(c *conversation, why error) {
-	n.count(drop.NotAdmitted)
-	n.event(Event{Kind: EventTunnelRefused, Key: c.key.remote, Text: why.Error()})
-}
-
-// checkAccept checks that the node which was offered a tunnel answers, with an endpoint of its own.
-func (n *Node) checkAccept(c *conversation, a wire.Accept) (*tunnel.Tunnel, *ident.EndpointCert,
-	error,
-) {
-	cert, err := ident.DecodeEndpointCert(a.Cert)
-	if err != nil {
-		return nil, nil, err
-	}
-	node, err := ident.DecodeNodeCert(a.Node)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, ok := n.tunnels.ByID(cert.Peer)
-	if !ok || t.Side != tunnel.Server || t.Deleted || t.RemoteNode != c.key.remote ||
-		t.Offer != a.ID {
-		return nil, nil, ErrNotFound
-	}
-	if node.Key != c.key.remote || cert.Kind != ident.ClientEndpoint {
-		return nil, nil, ErrWrongKey
-	}
-	if err := n.trusts(node); err != nil {
-		return nil, nil, err
-	}
-	c.network = node.Network
-	if err := cert.VerifyBy(c.key.remote); err != nil {
-		return nil, nil, err
-	}
-	if t.Revoked || n.isRevoked(node.Network, cert.Key) {
-		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrRevoked)
-	}
-	proof := acceptProof(session.TunnelSecret(t.Local, cert.Key), a.ID)
-	if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {
-		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrProof)
-	}
-	if n.inUse(cert.Key, t) {
-		return nil, nil, fmt.Errorf("endpoint %v: %w", cert.Key, ErrInUse)
-	}
-	return t, cert, nil
-}
-
 // settled rests until the next daily offer.
 func (n *Node) settled(now clock.Reading, t *tunnel.Tunnel) {
 	if o := n.offers[t.ID]; o != nil && o.change == 0 {
-		o.wait = offerFirst
+		o.wait, o.quick = offerFirst, 0
 		n.timers.arm(o.again, now.Up+offerDaily+n.jitter(offerDaily/8))
 	}
 }

@@ -333,17 +333,17 @@ var agreements = []mutant{
 		"o.ID == t.Offer && o.Seq < t.Seq &&",
 	},
 	{
-		"accept-by-another-node", node + "offers.go",
+		"accept-by-another-node", node + "accepts.go",
 		"t.Deleted || t.RemoteNode != c.key.remote ||\n\t\tt.Offer != a.ID {",
 		"t.Deleted {",
 	},
 	{
-		"accept-proof", node + "offers.go",
+		"accept-proof", node + "accepts.go",
 		"if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {",
 		"if _ = proof; false {",
 	},
 	{
-		"accept-key-in-use", node + "offers.go",
+		"accept-key-in-use", node + "accepts.go",
 		"if n.inUse(cert.Key, t) {",
 		"if false {",
 	},
