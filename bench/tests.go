@@ -218,27 +218,10 @@ func paced(size int) func(context.Context, *bench, *peer.Site) (map[string]float
 	}
 }
 
-// questionGap is the time between two questions of a round trip: long enough for every queue and
-// every poll loop to fall asleep.
-const questionGap = 2 * time.Millisecond
-
 func roundTrip(ctx context.Context, b *bench, s *peer.Site) (map[string]float64, error) {
-	e, err := load.OpenEcho(ctx, s.Path)
+	micro, err := load.RoundTrips(ctx, s.Path, b.seconds)
 	if err != nil {
 		return nil, err
-	}
-	defer e.Close()
-	took, err := e.Ask(int(b.seconds/questionGap), questionGap, 2*b.seconds)
-	if err != nil {
-		return nil, err
-	}
-	if len(took) == 0 {
-		return nil, errors.New("no answer came")
-	}
-	slices.Sort(took)
-	micro := make([]float64, len(took))
-	for i, d := range took {
-		micro[i] = float64(d.Nanoseconds()) / 1000
 	}
 	return map[string]float64{
 		figure.Median: figure.Quantile(micro, 0.5), figure.P99: figure.Quantile(micro, 0.99),

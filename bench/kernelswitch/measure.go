@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"staex/bench/figure"
@@ -231,9 +230,6 @@ func (r reading) values(before reading, took time.Duration, unit float64,
 	return v, nil
 }
 
-// questionGap is the time between two questions: long enough for everything to fall asleep.
-const questionGap = 2 * time.Millisecond
-
 // roundTrip asks through a tunnel and returns the median of how long the answers took.
 func (b *bench) roundTrip(ctx context.Context, w way) (v map[string]float64, err error) {
 	end, err := w.begin()
@@ -241,22 +237,9 @@ func (b *bench) roundTrip(ctx context.Context, w way) (v map[string]float64, err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	e, err := load.OpenEcho(ctx, w.site.Path)
+	micro, err := load.RoundTrips(ctx, w.site.Path, b.seconds)
 	if err != nil {
 		return nil, err
-	}
-	defer e.Close()
-	took, err := e.Ask(int(b.seconds/questionGap), questionGap, 2*b.seconds)
-	if err != nil {
-		return nil, err
-	}
-	if len(took) == 0 {
-		return nil, errors.New("no answer came")
-	}
-	slices.Sort(took)
-	micro := make([]float64, len(took))
-	for i, d := range took {
-		micro[i] = float64(d.Nanoseconds()) / 1000
 	}
 	return map[string]float64{half: figure.Quantile(micro, 0.5)}, nil
 }

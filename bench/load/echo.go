@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +57,33 @@ func (e *Echo) answer() {
 		}
 		_, _ = e.server.WriteToUDPAddrPort(b[:n], from) // who asks again gets an answer again
 	}
+}
+
+// questionGap is the time between two questions of a round trip: long enough for every queue and
+// every poll loop to fall asleep.
+const questionGap = 2 * time.Millisecond
+
+// RoundTrips asks for a while and returns how long the answers took in microseconds, the shortest
+// first.
+func RoundTrips(ctx context.Context, p Path, d time.Duration) ([]float64, error) {
+	e, err := OpenEcho(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer e.Close()
+	took, err := e.Ask(int(d/questionGap), questionGap, 2*d)
+	if err != nil {
+		return nil, err
+	}
+	if len(took) == 0 {
+		return nil, errors.New("no answer came")
+	}
+	slices.Sort(took)
+	micro := make([]float64, len(took))
+	for i, d := range took {
+		micro[i] = float64(d.Nanoseconds()) / 1000
+	}
+	return micro, nil
 }
 
 // Ask asks so many times, a gap apart, or as often as fits into the limit, and returns how long
