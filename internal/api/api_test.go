@@ -233,24 +233,6 @@ func TestChangingNeedsMoreThanReading(t *testing.T) {
 	}
 }
 
-func TestAStrangerIsToldOnceAndHandlesNothing(t *testing.T) {
-	strange := Access{Own: uint32(os.Geteuid()) + 1, Readers: GroupID{1 << 30, true}}
-	if os.Geteuid() == 0 {
-		t.Skip("root is never a stranger: run as another user to test this")
-	}
-	path := serve(t, strange, handle(func(Peer, Request) (any, error) {
-		t.Error("the handler was called")
-		return nil, nil
-	}))
-	c := dial(t, path)
-	if err := c.Call(OpID, nil, nil); codeOf(err) != CodeNotPermitted {
-		t.Errorf("got %v", err)
-	}
-	if err := c.Call(OpID, nil, nil); err == nil {
-		t.Error("a second request was answered")
-	}
-}
-
 func TestNonsenseIsAnsweredWithBadRequest(t *testing.T) {
 	path := serve(t, own(), handle(func(Peer, Request) (any, error) { return nil, nil }))
 	conn, err := net.Dial("unix", path)

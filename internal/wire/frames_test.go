@@ -154,10 +154,10 @@ func TestEveryByteAfterTheEndIsNoticed(t *testing.T) {
 		"keep-alive-digest": wire.ErrShort,      // it becomes a part of an echo
 	}
 	for _, f := range wire.Frames() {
+		if f.Open {
+			continue // the last field takes all bytes there are
+		}
 		t.Run(f.Name, func(t *testing.T) {
-			if f.Open {
-				t.Skip("the last field takes all bytes there are")
-			}
 			want := wire.ErrTrailing
 			if err, ok := special[f.Name]; ok {
 				want = err

@@ -5,6 +5,7 @@ package wire_test
 import (
 	"bytes"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -269,14 +270,16 @@ func TestTheLargestValueOfEveryTypeComesBackWhole(t *testing.T) {
 		"resign":     same(wire.Resign{Statement: run(9, wire.MaxStatement)}, wire.ParseResign),
 		"time":       same(wire.Time{Statement: run(9, wire.MaxStatement)}, wire.ParseTime),
 	}
+	elsewhere := []string{ // they have tests of their own
+		"DataHeader", "ControlHeader", "SessionMessage", "KeepAlive", "PathHandshake",
+	}
 	for _, f := range wire.Frames() {
+		check, ok := largest[f.Name]
+		if !ok && slices.Contains(elsewhere, f.Go) {
+			continue
+		}
 		t.Run(f.Name, func(t *testing.T) {
-			check, ok := largest[f.Name]
 			if !ok {
-				switch f.Go {
-				case "DataHeader", "ControlHeader", "SessionMessage", "KeepAlive", "PathHandshake":
-					t.Skip("has a test of its own")
-				}
 				t.Fatal("this test lacks the largest value")
 			}
 			if n := check(t); n != f.Max {
