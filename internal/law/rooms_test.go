@@ -17,7 +17,7 @@ const floors = `
 pure clock
 pure ident
 pure wire, overlay/drop
-pure overlay/flow
+pure overlay/flow, overlay/fair
 pure overlay/session, overlay/state, overlay/label, overlay/pool, overlay/tunnel
 pure overlay/revoke, overlay/bound
 pure overlay/route

@@ -62,6 +62,7 @@ const (
 	HopLimit  // path set-up that has passed too many relays
 	Quota     // more than this link, key or network may have
 	QueueFull // bounded queue that is full
+	Late      // what has waited for a slow link until it was of no use
 
 	BadFrame     // frame or message that does not parse
 	BadSignature // signature that does not verify
@@ -126,6 +127,7 @@ var names = [Count]string{
 	HopLimit:  "hop-limit",
 	Quota:     "quota",
 	QueueFull: "queue-full",
+	Late:      "late",
 
 	BadFrame:     "bad-frame",
 	BadSignature: "bad-signature",
