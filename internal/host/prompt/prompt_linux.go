@@ -76,6 +76,12 @@ func Write(fd uintptr, b []byte) (int, syscall.Errno) {
 	return count(n, e)
 }
 
+// Unsent asks a socket how much memory the kernel holds for what it has not sent (SIOCOUTQ).
+func Unsent(fd uintptr, bytes *int32) syscall.Errno {
+	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, fd, unix.SIOCOUTQ, uintptr(unsafe.Pointer(bytes)))
+	return e
+}
+
 // ClockGettime is clock_gettime(2).
 func ClockGettime(clock int32, ts *unix.Timespec) syscall.Errno {
 	_, _, e := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, uintptr(clock),

@@ -28,6 +28,7 @@ const (
 type Conn struct {
 	socket *socket
 	local  netip.AddrPort
+	asides int // sockets aside
 	kernel
 	doubt func(offload string) // Options.Doubt, or nil
 
@@ -45,6 +46,10 @@ type Conn struct {
 	pause    int  // sends left without segmentation
 	uncut    bool // doubt was told
 	sendOnce func(fd uintptr) bool
+
+	outMu   sync.Mutex // guards what follows
+	out     int32
+	outOnce func(fd uintptr)
 }
 
 // Listen opens a socket at addr, whose family decides that of the Conn; port 0 lets the kernel
@@ -66,7 +71,7 @@ func listenOn(k kernel, addr netip.AddrPort, opts Options) (*Conn, error) {
 		return nil, errors.Join(fmt.Errorf("udp: listen at %v: %w", addr, err), s.close())
 	}
 	c.recv.v4, c.send.v4 = v4, v4
-	c.recvOnce, c.sendOnce = c.tryRecv, c.trySend
+	c.recvOnce, c.sendOnce, c.outOnce = c.tryRecv, c.trySend, c.askUnsent
 	c.probe(v4)
 	return c, nil
 }
@@ -101,6 +106,9 @@ func setup(fd int, v4 bool, opts Options) error {
 	}
 	if err := unix.SetsockoptInt(fd, level, name, value); err != nil {
 		return fmt.Errorf("udp: forbid fragments: %w", err)
+	}
+	if opts.aside {
+		free(fd, v4)
 	}
 	if opts.beside {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
@@ -226,6 +234,9 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 	if err := c.send.address(to); err != nil {
 		return err
 	}
+	if err := c.send.aim(to.Addr()); err != nil {
+		return err
+	}
 	for len(b) > 0 {
 		n := min(len(b), chunk(len(b), seg))
 		if err := c.sendRun(b[:n], seg, to); err != nil {
@@ -249,6 +260,7 @@ func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 		return fmt.Errorf("udp: send to %v: %w", to, err)
 	}
 	if m.errno != 0 && m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH {
+		m.aimed = netip.Addr{} // perhaps the address is gone
 		return fmt.Errorf("udp: send to %v: %w", to, m.errno)
 	}
 	return nil

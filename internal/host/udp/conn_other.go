@@ -96,3 +96,11 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 	}
 	return nil
 }
+
+// Aside returns an error that satisfies errors.Is(err, errors.ErrUnsupported).
+func (*Conn) Aside(Options) (*Conn, error) {
+	return nil, fmt.Errorf("udp: sockets that share a port: %w", errors.ErrUnsupported)
+}
+
+// Unsent is 0: nothing is known here of what the system holds.
+func (c *Conn) Unsent() int { return 0 }

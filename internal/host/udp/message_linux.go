@@ -38,7 +38,14 @@ type message struct {
 	name4   unix.RawSockaddrInet4
 	name6   unix.RawSockaddrInet6
 	_       [0]uint64 // aligns control messages, which start with a word
-	control [64]byte  // one control message of at most 4 bytes needs 24
+	control [64]byte  // size of a segment 24, source 40 at most
+
+	// Of a socket aside, which has an address of its own and sends from another one.
+	aside bool
+	from  [16]byte   // that address; of IPv4 0 lets the kernel choose
+	fixed bool       // it is that of a socket; else it was chosen for aimed
+	aimed netip.Addr // whom it was chosen for
+	shots int        // sends left until it is chosen again
 }
 
 // prepare points the header at the body and the address.
@@ -70,17 +77,42 @@ func (m *message) recvmsg(fd uintptr) {
 
 // sendmsg sends body to the address set before.
 func (m *message) sendmsg(fd uintptr) {
-	controlLen := 0
+	used := 0
 	if m.seg > 0 {
-		controlLen = unix.CmsgSpace(2)
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&m.control[0]))
-		h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
-		h.SetLen(unix.CmsgLen(2))
-		binary.NativeEndian.PutUint16(m.control[unix.CmsgLen(0):], uint16(m.seg))
+		var b []byte
+		b, used = m.attach(used, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
+		binary.NativeEndian.PutUint16(b, uint16(m.seg))
 	}
-	m.prepare(controlLen)
+	if m.aside {
+		used = m.attachSource(used)
+	}
+	m.prepare(used)
 	m.errno = prompt.Sendmsg(fd, &m.header)
 	runtime.KeepAlive(m.body)
+}
+
+// attach begins a control message of size bytes behind what is used of the control bytes.
+func (m *message) attach(used, level, kind, size int) (body []byte, end int) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&m.control[used]))
+	h.Level, h.Type = int32(level), int32(kind)
+	h.SetLen(unix.CmsgLen(size))
+	body = m.control[used+unix.CmsgLen(0):][:size]
+	return body, used + unix.CmsgSpace(size)
+}
+
+// attachSource says from which address to send (in_pktinfo, in6_pktinfo), by whatever device.
+func (m *message) attachSource(used int) (end int) {
+	var b []byte
+	if m.v4 {
+		b, end = m.attach(used, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+		clear(b)
+		copy(b[4:8], m.from[12:])
+		return end
+	}
+	b, end = m.attach(used, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+	clear(b)
+	copy(b, m.from[:])
+	return end
 }
 
 // segment returns the datagram size the kernel reported, or n when it joined nothing. What it

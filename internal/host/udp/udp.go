@@ -52,7 +52,8 @@ type Options struct {
 	// is told nothing; other systems than Linux have no offloads.
 	Doubt func(offload string)
 
-	beside bool // it shares its address with another socket of ours
+	beside bool // it shares its address, or only its port, with another socket of ours
+	aside  bool // it receives nothing
 }
 
 func (o Options) bufferBytes() int {
