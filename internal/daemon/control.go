@@ -182,6 +182,11 @@ func (d *daemon) dropCounts(n *node.Node) [drop.Count]uint64 {
 			counts[i] += w.C.Drops[i].Load()
 		}
 	}
+	for _, s := range d.shapers {
+		for i := range counts {
+			counts[i] += s.drops[i].Load()
+		}
+	}
 	return counts
 }
 

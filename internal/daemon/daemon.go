@@ -80,6 +80,8 @@ type daemon struct {
 	watch      *watch.Dirs
 	reading    sync.Mutex      // held while the tunnels directory is read and applied
 	workers    []*plane.Worker // for their counters; complete before anybody may ask
+	shapers    []*shaper       // of all families
+	waiting    chan struct{}   // something waits in one of them; holds one
 	traffic    traffic
 }
 
@@ -238,6 +240,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	d.crew.start("node", func() error { return d.loop.run(ctx) })
 	d.crew.start("alarm", func() error { return d.loop.ring(ctx) })
 	d.startReaders()
+	d.crew.start("shapers", func() error { return d.drain(ctx) })
 	d.startProbes()
 	d.startDoors()
 	d.crew.start("keeper", func() error { return d.keepDevice(ctx) })

@@ -45,7 +45,7 @@ func (d *daemon) readDevice(i int, w *plane.Worker) error {
 		if w.C.Drops[drop.BadOffload].Load() != wrong && dev.Single() {
 			d.doubts("TUNSETOFFLOAD")
 		}
-		d.sendRuns(lane, w, w.Buf, w.Runs)
+		d.sendRuns(now, lane, w, w.Buf, w.Runs)
 		d.deliver(w)
 		d.loop.frames.offer(w)
 	}

@@ -21,8 +21,9 @@ import (
 // host is what the daemon holds of the machine.
 type host struct {
 	sockets sockets
-	probes  sockets   // second ones, which may lose their mapping; for keep-alive-period = auto
-	lanes   []sockets // the first has the sockets above; each has a queue of the device, too
+	probes  sockets     // second ones, which may lose their mapping; for keep-alive-period = auto
+	lanes   []sockets   // the first has the sockets above; each has a queue of the device, too
+	asides  []*udp.Conn // of shapers
 	device  device
 	link    *netif.Link  // addresses and routes of the device
 	watch   *netif.Watch // nil where the system cannot tell that somebody changes the device
@@ -41,6 +42,9 @@ func (h *host) closeSockets() error {
 	err := h.sockets.close()
 	for i := range h.lanes {
 		err = errors.Join(err, h.lanes[i].close())
+	}
+	for _, c := range h.asides {
+		err = errors.Join(err, (&sockets{v4: c}).close())
 	}
 	return err
 }
@@ -115,6 +119,7 @@ func (d *daemon) openSockets() error {
 		return d.listenFailure(listen, missing)
 	}
 	d.openLanes(o)
+	d.openGates(o)
 	return nil
 }
 

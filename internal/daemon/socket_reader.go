@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"staex/internal/host/udp"
 	"staex/internal/overlay/drop"
@@ -61,23 +62,30 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 			c.Single()
 		}
 		d.traffic.received(n, w.Control)
-		d.sendRuns(lane, w, buf, w.Transit)
-		d.sendRuns(lane, w, w.Buf, w.Runs)
+		d.sendRuns(now, lane, w, buf, w.Transit)
+		d.sendRuns(now, lane, w, w.Buf, w.Runs)
 		d.deliver(w)
 		d.loop.frames.offer(w)
 	}
 }
 
 // sendRuns sends what a worker cut out of a buffer, through the sockets of its own lane.
-func (d *daemon) sendRuns(lane *sockets, w *plane.Worker, buf []byte, runs []plane.Run) {
+func (d *daemon) sendRuns(now time.Duration, lane *sockets, w *plane.Worker, buf []byte,
+	runs []plane.Run,
+) {
 	for _, r := range runs {
-		if lane.send(buf[r.Off:r.Off+r.Len], r.Seg, r.To) != nil {
+		sent, err := lane.sendData(now, buf[r.Off:r.Off+r.Len], r.Seg, r.To)
+		switch {
+		case err != nil:
 			w.C.Drops[drop.NoRoute].Add(1)
-			continue
+		case sent:
+			d.sentData(r.Len)
 		}
-		d.traffic.out[classData].Add(uint64(r.Len))
 	}
 }
+
+// sentData counts bytes of tunnels that have left.
+func (d *daemon) sentData(bytes int) { d.traffic.out[classData].Add(uint64(bytes)) }
 
 // deliver writes what a worker has for the host to the device.
 func (d *daemon) deliver(w *plane.Worker) {

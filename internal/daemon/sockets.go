@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"staex/internal/host/udp"
 )
@@ -14,7 +15,10 @@ import (
 var errFamily = errors.New("no socket for this address family")
 
 // sockets are the underlay, one for each family; nil where a family is not used.
-type sockets struct{ v4, v6 *udp.Conn }
+type sockets struct {
+	v4, v6       *udp.Conn
+	gate4, gate6 *gate // how data leaves by them
+}
 
 func (s *sockets) all() []*udp.Conn {
 	var list []*udp.Conn
@@ -47,6 +51,31 @@ func (s *sockets) send(b []byte, seg int, to netip.AddrPort) error {
 		return errFamily
 	}
 	return c.Write(b, seg, to)
+}
+
+// guard puts a gate before the socket of a family, which may hold so many bytes.
+func (s *sockets) guard(family netip.Addr, slow *shapers, bytes int) {
+	g := &gate{slow: slow}
+	g.init(s.of(family), bytes)
+	if family.Is4() {
+		s.gate4 = g
+	} else {
+		s.gate6 = g
+	}
+}
+
+// sendData is send for what belongs to tunnels, which may have to wait; sent tells whether it has
+// left already.
+func (s *sockets) sendData(now time.Duration, b []byte, seg int, to netip.AddrPort,
+) (sent bool, err error) {
+	g := s.gate6
+	if to.Addr().Is4() {
+		g = s.gate4
+	}
+	if g == nil {
+		return false, errFamily
+	}
+	return g.send(now, b, seg, to)
 }
 
 // of is the socket for an address, or nil.
