@@ -67,7 +67,7 @@ func profileOf(name string, machine uint64) profile {
 // choose applies the profile to what is the program's own.
 func (d *daemon) choose() error {
 	d.profile = profileOf(d.files.cfg.Process.Profile, memory.Machine())
-	d.profile.collect()
+	startStill()
 	return nil
 }
 

@@ -17,6 +17,7 @@ func TestMemoryIsGivenBackOnceAfterABurstAndNotWhileItLasts(t *testing.T) {
 	const s = time.Second
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	startStill()
 	r := newRest(profiles[0], s)
 	if r.due() != s+restAfter {
 		t.Errorf("the first look is due at %v", r.due())
@@ -30,15 +31,15 @@ func TestMemoryIsGivenBackOnceAfterABurstAndNotWhileItLasts(t *testing.T) {
 		at, worked time.Duration
 		gives      bool
 	}{
-		{at: 4 * s, worked: 1 * s, gives: false},     // the start
-		{at: 5 * s, worked: 1 * s, gives: true},      // is over
-		{at: 310 * s, worked: 309 * s, gives: false}, // the burst goes on
-		{at: 314 * s, worked: 309 * s, gives: true},  // it is over
-		{at: 360 * s, worked: 309 * s, gives: false}, // nothing since
-		{at: 390 * s, worked: 380 * s, gives: false}, // too soon after the last time
-		{at: 700 * s, worked: 380 * s, gives: true},
-		{at: 4299 * s, worked: 380 * s, gives: false}, // nothing since
-		{at: 4300 * s, worked: 380 * s, gives: true},  // an hour
+		{at: 4 * s, worked: 1 * s, gives: false},   // the start
+		{at: 5 * s, worked: 1 * s, gives: true},    // is over
+		{at: 12 * s, worked: 9 * s, gives: false},  // the burst goes on
+		{at: 13 * s, worked: 9 * s, gives: true},   // it is over
+		{at: 60 * s, worked: 9 * s, gives: false},  // nothing since
+		{at: 90 * s, worked: 80 * s, gives: false}, // too soon after the last time
+		{at: 400 * s, worked: 80 * s, gives: true},
+		{at: 3999 * s, worked: 80 * s, gives: false}, // nothing since
+		{at: 4000 * s, worked: 80 * s, gives: true},  // an hour
 	} {
 		if step.worked != r.worked {
 			r.work(step.worked)
@@ -53,6 +54,23 @@ func TestMemoryIsGivenBackOnceAfterABurstAndNotWhileItLasts(t *testing.T) {
 		if r.still != (collector() < 0) || step.gives && !r.still {
 			t.Errorf("at %v: still is %v, the collector is at %d", step.at, r.still, collector())
 		}
+	}
+}
+
+func TestTheCollectorIsStillDuringAStartAndNoLonger(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	startStill()
+	r := newRest(profiles[1], time.Second)
+	r.work(4 * time.Second)
+	if got := collector(); got >= 0 {
+		t.Errorf("during the start the collector is at %d", got)
+	}
+	if err := r.look(r.due()); err != nil {
+		t.Fatal(err)
+	}
+	if got := collector(); got != profiles[1].collectAt || r.gave != 0 {
+		t.Errorf("without a rest the collector is at %d, gave back at %v", got, r.gave)
 	}
 }
 
