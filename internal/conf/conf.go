@@ -54,6 +54,7 @@ type Link struct {
 	TopologyUpdate time.Duration  // longest time changes are gathered before they go up
 	Compression    string         // "none" or "lz4"
 	PostQuantum    string         // "off", "prefer" or "require"
+	DSCP           uint8          // of outer packets, 0..63
 	DirectPaths    string         // "off" or "on"
 }
 

@@ -151,6 +151,12 @@ var edgeKeys = []key[Config]{
 			"off", "prefer", "require"),
 	},
 	{
+		name: "dscp", def: "0",
+		doc: "Service class (DSCP) of what leaves for other nodes, 0 to 63: 46 for expedited\n" +
+			"forwarding. What is inside a tunnel keeps its own.",
+		field: integer(func(c *Config) *uint8 { return &c.Link.DSCP }, 0, 63),
+	},
+	{
 		name: "direct-paths", def: "off",
 		doc:   "Let nodes talk past their parents: off, on.",
 		field: enum(func(c *Config) *string { return &c.Link.DirectPaths }, "off", "on"),

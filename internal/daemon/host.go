@@ -98,6 +98,7 @@ func (d *daemon) openSockets() error {
 	d.later(d.host.closeSockets)
 	o := udp.Options{
 		Unreachable: d.refused, Doubt: d.doubts, BufferBytes: d.profile.socketBytes,
+		DSCP: d.files.cfg.Link.DSCP,
 	}
 	var missing error
 	for _, a := range addrs {

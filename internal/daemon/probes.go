@@ -25,7 +25,9 @@ func (d *daemon) openProbes() error {
 	d.later(d.host.probes.close)
 	for _, c := range d.host.sockets.all() {
 		at := netip.AddrPortFrom(c.LocalAddr().Addr(), 0)
-		probe, err := udp.Listen(at, udp.Options{BufferBytes: probeBuffer})
+		probe, err := udp.Listen(at, udp.Options{
+			BufferBytes: probeBuffer, DSCP: d.files.cfg.Link.DSCP,
+		})
 		if err != nil {
 			return d.listenFailure(at, err)
 		}

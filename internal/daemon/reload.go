@@ -68,6 +68,7 @@ var fixed = []struct {
 	{"post-quantum", func(a, b *conf.Config) bool {
 		return a.Link.PostQuantum == b.Link.PostQuantum
 	}},
+	{"dscp", func(a, b *conf.Config) bool { return a.Link.DSCP == b.Link.DSCP }},
 	{"rejoin-period", func(a, b *conf.Config) bool { return a.Link.Rejoin == b.Link.Rejoin }},
 	{"parents-resolve-period", func(a, b *conf.Config) bool {
 		return a.Link.ParentsResolve == b.Link.ParentsResolve

@@ -5,6 +5,7 @@
 package netns
 
 import (
+	"encoding/binary"
 	stdnet "net"
 	"testing"
 	"time"
@@ -99,6 +100,40 @@ func TestTenBytesCostSixtyTwoOnEveryLink(t *testing.T) {
 			t.Errorf("on the link of the %s only %d of %d datagrams cost 62 bytes or less",
 				name, data, 2*questions)
 		}
+	}
+}
+
+func TestWhatLeavesHasTheServiceClassOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for family, parent := range map[string]string{"IPv4": "203.0.113.1", "IPv6": "2001:db8::1"} {
+		t.Run(family, func(t *testing.T) {
+			t.Parallel()
+			n := empty(t)
+			for host, last := range map[string]string{"public": "1", "gateway": "2"} {
+				h := n.w.Host(host)
+				h.Join("inet", "eth0", "203.0.113."+last+"/24")
+				h.Run("ip", "address", "add", "2001:db8::"+last+"/64", "dev", "eth0", "nodad")
+			}
+			n.node("public", "")
+			seen := n.w.Host("gateway").Capture("eth0")
+			n.node("gateway", parent, "dscp = 46")
+			classes := map[byte]int{}
+			for _, f := range world.Frames(seen.Stop()) {
+				const port = 9376
+				ip := f[etherHeader:]
+				switch {
+				case ip[0]>>4 == 4 && ip[9] == 17 && binary.BigEndian.Uint16(ip[22:]) == port &&
+					ip[15] == 2:
+					classes[ip[1]]++
+				case ip[0]>>4 == 6 && ip[6] == 17 && binary.BigEndian.Uint16(ip[42:]) == port &&
+					ip[23] == 2:
+					classes[ip[0]<<4|ip[1]>>4]++
+				}
+			}
+			if len(classes) != 1 || classes[46<<2] == 0 {
+				t.Errorf("datagrams by their traffic class: %v, want %d alone", classes, 46<<2)
+			}
+		})
 	}
 }
 

@@ -107,6 +107,9 @@ func setup(fd int, v4 bool, opts Options) error {
 	if err := unix.SetsockoptInt(fd, level, name, value); err != nil {
 		return fmt.Errorf("udp: forbid fragments: %w", err)
 	}
+	if err := setClass(fd, v4, opts.DSCP); err != nil {
+		return fmt.Errorf("udp: set the service class: %w", err)
+	}
 	if opts.aside {
 		free(fd, v4)
 	}
@@ -119,6 +122,15 @@ func setup(fd int, v4 bool, opts Options) error {
 		return reportErrors(fd, v4)
 	}
 	return nil
+}
+
+// setClass sets the traffic class, whose lower two bits are ECN's.
+func setClass(fd int, v4 bool, dscp uint8) error {
+	level, name := unix.IPPROTO_IP, unix.IP_TOS
+	if !v4 {
+		level, name = unix.IPPROTO_IPV6, unix.IPV6_TCLASS
+	}
+	return unix.SetsockoptInt(fd, level, name, int(dscp)<<2)
 }
 
 // setBuffer asks for size bytes past the administrator's limit, which only root may, and else

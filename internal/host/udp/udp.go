@@ -43,6 +43,9 @@ var errEmptyBuffer = errors.New("udp: receive buffer is empty")
 type Options struct {
 	// BufferBytes is the size of each socket buffer; 0 means DefaultBufferBytes.
 	BufferBytes int
+	// DSCP is the service class of every datagram, 0 to 63 (RFC 2474). They are not ECN-capable.
+	// Other systems than Linux leave it at 0.
+	DSCP uint8
 	// Unreachable is told, from any goroutine that reads or writes, the address of an earlier
 	// datagram that a machine refused by ICMP. Such a message can be forged: it is a hint. Nil
 	// asks for none; other systems than Linux never call it.
