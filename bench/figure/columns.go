@@ -26,7 +26,7 @@ const (
 	Idle     = "idle"
 	IdleCPU  = "idle-cpu"
 	Wakes    = "wakes"
-	Fill     = "fill" // datagrams to a receive call of the relay
+	Fill     = "fill" // datagrams to a wake-up of the relay
 	Start    = "start"
 	Size     = "size"
 )
@@ -130,7 +130,7 @@ func queue() []Column {
 }
 
 func fill() Column {
-	return Column{Value: Fill, Title: "datagrams to a receive call", Digits: 1, Account: true}
+	return Column{Value: Fill, Title: "datagrams to a wake-up", Digits: 1, Account: true}
 }
 
 // Show writes values in one line, sorted by name.

@@ -31,7 +31,7 @@ func staex(name, conf, about string) Peer {
 // metricsSocket is where the node in the middle tells what it has done.
 const metricsSocket = "/run/mcc/metrics.sock"
 
-// batchesOf reads the metrics of a relay. Each wake-up of a socket is one receive call.
+// batchesOf reads the metrics of a relay. A wake-up of a socket may take several batches.
 func batchesOf(h *world.Host) Batches {
 	page := h.Run("curl", "-sS", "--unix-socket", metricsSocket, "http://node/metrics")
 	value := func(name string) float64 {

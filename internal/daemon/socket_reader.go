@@ -39,12 +39,12 @@ func (d *daemon) newWorker() *plane.Worker {
 }
 
 // readSocket is the goroutine of one socket of a lane: one batch of datagrams after the other
-// through the tables, to the device, to next hops and, what concerns it, to the node. It ends when
-// the socket is closed.
+// through the tables, to the device, to next hops and, what concerns it, to the node. When more
+// arrive than it carries, small ones share the sends. It ends when the socket is closed.
 func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
-	buf := make([]byte, udp.MaxBatch)
+	buf := make([]byte, 2*udp.MaxBatch)
 	for {
-		n, seg, from, err := c.Read(buf)
+		n, seg, from, err := c.Read(buf[:udp.MaxBatch])
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -58,6 +58,9 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 		d.traffic.woke[wokeSocket].Add(1)
 		w.Reset()
 		w.Inbound(now, unmapped(from), buf[:n], seg)
+		if c.Behind() {
+			n = more(now, c, w, buf, n)
+		}
 		if w.Joined {
 			c.Single()
 		}
@@ -67,6 +70,21 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 		d.deliver(w)
 		d.loop.frames.offer(w)
 	}
+}
+
+// more takes what else waits in a socket, behind the n bytes that the buffer has already, as long
+// as it surely fits. It returns how many bytes there are then. What goes wrong goes wrong again
+// with the next Read.
+func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) int {
+	for n <= len(buf)-udp.MaxBatch && w.Room() {
+		k, seg, from, err := c.ReadNow(buf[n : n+udp.MaxBatch])
+		if err != nil || k == 0 {
+			break
+		}
+		w.InboundAt(now, unmapped(from), buf[:n+k], n, seg)
+		n += k
+	}
+	return n
 }
 
 // sendRuns sends what a worker cut out of a buffer, through the sockets of its own lane.

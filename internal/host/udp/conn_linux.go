@@ -36,6 +36,7 @@ type Conn struct {
 	single   int     // reads left without runs
 	unjoined bool    // doubt was told
 	wait     bool    // whether the running read may wait
+	waited   bool    // whether the last read that may wait did
 	skipped  bool    // the last try met nothing but useless results
 	recvOnce func(fd uintptr) bool
 	refused  func(netip.AddrPort) // Options.Unreachable, or nil
@@ -157,8 +158,13 @@ func (c *Conn) Close() error {
 // long, the last possibly shorter, all from the same sender. b should have MaxBatch bytes.
 // Empty datagrams are skipped. It allocates nothing.
 func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
+	c.waited = false
 	return c.read(b, true)
 }
+
+// Behind reports whether the last Read found its datagrams there: more arrive than are read, and
+// ReadNow is likely to find more. It belongs to the goroutine that reads.
+func (c *Conn) Behind() bool { return !c.waited }
 
 // ReadNow is Read that does not wait: n is 0 when nothing is there.
 func (c *Conn) ReadNow(b []byte) (n, seg int, from netip.AddrPort, err error) {
@@ -206,6 +212,7 @@ func (c *Conn) tryRecv(uintptr) bool {
 		c.receive(m, fd)
 		if m.errno == unix.EAGAIN {
 			if c.wait {
+				c.waited = true
 				m.run.Waits()
 			}
 			return !c.wait

@@ -6,6 +6,7 @@ package udp
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -33,6 +34,45 @@ func TestWithoutSegmentationTheSameDatagramsArrive(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASocketKnowsThatMoreArrivesThanIsRead(t *testing.T) {
+	a := listen(t, "127.0.0.1:0")
+	looks := 0
+	k := kernel{(*message).sendmsg, func(m *message, fd uintptr) {
+		if looks++; looks > 1 {
+			m.recvmsg(fd)
+			return
+		}
+		m.n, m.errno = 0, unix.EAGAIN // nothing is there, and then something comes
+		to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), portOf(t, fd))
+		for range 2 {
+			if err := a.Write([]byte("at last"), 0, to); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	b, err := listenOn(k, netip.MustParseAddrPort("127.0.0.1:0"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	looks = 0 // the socket tried the kernel already
+	buf := make([]byte, MaxBatch)
+	for i, behind := range []bool{false, true} {
+		if _, _, _, err := b.Read(buf); err != nil || b.Behind() != behind {
+			t.Errorf("read %d: behind is %v, error %v", i, b.Behind(), err)
+		}
+	}
+}
+
+func portOf(t *testing.T, fd uintptr) uint16 {
+	sa, err := unix.Getsockname(int(fd))
+	if err != nil {
+		t.Error(err)
+	}
+	at, _ := addrPort(sa)
+	return at.Port()
 }
 
 func TestTheSocketForbidsFragmentsAndAcceptsRuns(t *testing.T) {

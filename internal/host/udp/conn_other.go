@@ -68,6 +68,9 @@ func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
 	return n, n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
 }
 
+// Behind reports false: nothing can be had without waiting.
+func (*Conn) Behind() bool { return false }
+
 // Beside returns an error that satisfies errors.Is(err, errors.ErrUnsupported).
 func (*Conn) Beside(Options) (*Conn, error) {
 	return nil, fmt.Errorf("udp: sockets that share an address: %w", errors.ErrUnsupported)

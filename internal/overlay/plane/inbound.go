@@ -17,10 +17,17 @@ import (
 // from one address. It fills Transit, Packets, Control, Notices and, for answers made at once,
 // Runs. It overwrites b.
 func (w *Worker) Inbound(now time.Duration, from netip.AddrPort, b []byte, seg int) {
+	w.InboundAt(now, from, b, 0, seg)
+}
+
+// InboundAt is Inbound for the batch that begins at b[start], behind others that came right before
+// it. What goes on to one next hop may share a send with what stands in front of it.
+func (w *Worker) InboundAt(now time.Duration, from netip.AddrPort, b []byte, start, seg int) {
 	if seg <= 0 {
-		seg = len(b)
+		seg = len(b) - start
 	}
-	for o := 0; o < len(b); o += seg {
+	w.asked = false
+	for o := start; o < len(b); o += seg {
 		e := min(o+seg, len(b))
 		f := b[o:e:e]
 		if len(f) > wire.MaxDatagram {

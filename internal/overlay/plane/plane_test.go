@@ -5,6 +5,7 @@ package plane
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,44 @@ func TestAnEchoLargerThanThePathIsAnsweredWhole(t *testing.T) {
 			len(got[0]) != flow.OffloadSize+28+size {
 			t.Errorf("%d bytes: %d answers", size, len(got))
 		}
+	}
+}
+
+func TestBatchesThatComeTogetherShareASendAtTheRelay(t *testing.T) {
+	r := newRig()
+	relay, buf := r.relay.in, []byte{}
+	relay.Reset()
+	batch := func(payload, seg int) {
+		r.client.out.Reset()
+		p := packet(tcp(false, flow.FlagACK), request(false, 80), make([]byte, payload), seg)
+		r.client.out.Outbound(r.now, p)
+		run, start := r.client.out.Runs[0], len(buf)
+		buf = append(buf, r.client.out.Buf[run.Off:run.Off+run.Len]...)
+		relay.InboundAt(r.now, clientAddr, buf, start, run.Seg)
+	}
+	const small = 100
+	for range 7 {
+		batch(10*small, small)
+	}
+	seg := len(buf) / 70
+	batch(10*small+50, small) // its last frame is shorter, and ends the send
+	batch(10*small, small)
+	whole := len(buf)
+	batch(10*2*small, 2*small)
+	var got [][3]int
+	for _, x := range relay.Transit {
+		got = append(got, [3]int{x.Off, x.Len, x.Seg})
+	}
+	first := MaxSegments * seg
+	second := whole - 10*seg - first
+	want := [][3]int{
+		{0, first, seg},
+		{first, second, seg},
+		{first + second, 10 * seg, seg},
+		{whole, len(buf) - whole, seg + small},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("sends (offset, length, segment) %v, want %v", got, want)
 	}
 }
 
