@@ -340,7 +340,7 @@ var agreements = []mutant{
 	{
 		"accept-proof", node + "accepts.go",
 		"if subtle.ConstantTimeCompare(proof[:], a.Proof[:]) != 1 {",
-		"if _ = proof; false {",
+		"if subtle.ConstantTimeCompare(proof[:], proof[:]) != 1 {",
 	},
 	{
 		"accept-key-in-use", node + "accepts.go",
