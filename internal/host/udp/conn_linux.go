@@ -217,22 +217,22 @@ func (c *Conn) tryRecv(uintptr) bool {
 			}
 			return !c.wait
 		}
-		if m.errno == unix.ECONNREFUSED || m.errno == unix.EHOSTUNREACH {
-			c.drainErrors(fd)
-		}
-		if m.errno == 0 && m.n > 0 || m.errno != 0 && !passing(m.errno) {
+		switch {
+		case m.errno == 0 && m.n > 0, own(m.errno):
 			return true
+		case m.errno != 0:
+			c.drainErrors(fd)
 		}
 	}
 	m.errno, c.skipped = unix.EAGAIN, true
 	return true
 }
 
-// passing tells errors that speak of one earlier datagram from errors of the socket.
-func passing(e syscall.Errno) bool {
+// own tells errors of the socket from those that speak of one earlier datagram. Of the latter there
+// is one for every kind of ICMP message, which anybody can send: none may end a reader.
+func own(e syscall.Errno) bool {
 	switch e {
-	case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN,
-		unix.EPROTO, unix.ENOPROTOOPT, unix.EINTR:
+	case unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.EINVAL, unix.ENOMEM:
 		return true
 	}
 	return false
@@ -292,10 +292,10 @@ func (c *Conn) trySend(uintptr) bool {
 		c.transmit(m, fd)
 		// The second try is for an error left behind by an earlier datagram, which the first
 		// call consumed instead of sending.
-		if m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH && m.errno != unix.EINTR {
+		if m.errno == 0 || m.errno == unix.EAGAIN ||
+			!c.drainErrors(fd) && m.errno != unix.EINTR {
 			break
 		}
-		c.drainErrors(fd)
 	}
 	return true
 }

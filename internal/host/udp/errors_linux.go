@@ -33,22 +33,26 @@ func reportErrors(fd int, v4 bool) error {
 	return nil
 }
 
-// drainErrors empties the socket's error queue and reports who can not be reached.
-func (c *Conn) drainErrors(fd uintptr) {
+// drainErrors empties the socket's error queue and reports who can not be reached. What stays there
+// takes room from the datagrams that arrive. It returns whether there was anything; of more than
+// maxErrors the kernel tells with the next call.
+func (c *Conn) drainErrors(fd uintptr) (drained bool) {
 	if c.refused == nil {
-		return
+		return false
 	}
 	var oob [256]byte
 	for range maxErrors {
 		_, n, _, from, err := unix.Recvmsg(int(fd), nil, oob[:],
 			unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
-			return
+			return drained
 		}
+		drained = true
 		if addr, ok := addrPort(from); ok && toldByICMP(oob[:n]) {
 			c.refused(addr)
 		}
 	}
+	return drained
 }
 
 // toldByICMP reports whether a control message says that a machine on the way, or the receiver's,
