@@ -76,7 +76,7 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 // as it surely fits. It returns how many bytes there are then. What goes wrong goes wrong again
 // with the next Read.
 func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) int {
-	for n <= len(buf)-udp.MaxBatch && w.Room() {
+	for n <= len(buf)-udp.MaxBatch && w.RoomForBatch() {
 		k, seg, from, err := c.ReadNow(buf[n : n+udp.MaxBatch])
 		if err != nil || k == 0 {
 			break

@@ -102,7 +102,9 @@ func complain(t *testing.T, about netip.AddrPort, typ, code uint8, times int) {
 // reader opens a socket and reads it on and on; what it reads or ends with comes by the channel.
 func reader(t *testing.T, at string) (*udp.Conn, <-chan error) {
 	t.Helper()
-	c, err := udp.Listen(netip.MustParseAddrPort(at), udp.Options{Unreachable: func(netip.AddrPort) {}})
+	c, err := udp.Listen(netip.MustParseAddrPort(at), udp.Options{
+		Unreachable: func(netip.AddrPort) {},
+	})
 	if err != nil {
 		t.Skipf("SKIPPED: no %s here: %v", at, err)
 	}

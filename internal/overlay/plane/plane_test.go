@@ -259,6 +259,40 @@ func TestBatchesThatComeTogetherShareASendAtTheRelay(t *testing.T) {
 	}
 }
 
+func TestAsManyBatchesAreTakenTogetherAsSurelyFit(t *testing.T) {
+	for _, size := range []int{0, 100, 900} { // bytes of each packet, of which no two are joined
+		r := newRig()
+		in, buf, sent := r.server.in, []byte{}, 0
+		in.Reset()
+		for batches := 0; in.RoomForBatch(); batches++ {
+			start, seg := len(buf), 0
+			for i := range MaxSegments {
+				e := request(false, 80)
+				e.SrcPort += uint16(i % 2)
+				r.client.out.Reset()
+				p := packet(tcp(false, flow.FlagACK), e, make([]byte, size), 0)
+				r.client.out.Outbound(r.now, p)
+				run := r.client.out.Runs[0]
+				if seg != 0 && run.Len != seg {
+					continue // the first frames of a flow are longer
+				}
+				seg, buf = run.Len, append(buf, r.client.out.Buf[run.Off:run.Off+run.Len]...)
+				sent++
+			}
+			r.relay.in.Reset()
+			r.relay.in.InboundAt(r.now, clientAddr, buf, start, seg) // exchanges the labels
+			in.InboundAt(r.now, relayAddr, buf, start, seg)
+			if batches == 100 {
+				t.Fatal("there is room for everything")
+			}
+		}
+		if n := in.C.Drops[drop.QueueFull].Load(); n != 0 || len(in.Packets) < sent/2 {
+			t.Errorf("%d bytes: of %d packets %d came and %d had no room", size, sent,
+				len(in.Packets), n)
+		}
+	}
+}
+
 func TestALostSegmentSplitsTheSuperPacketAndHarmsNoOther(t *testing.T) {
 	r := newRig()
 	payload := bytes.Repeat([]byte("x"), 10*1000)

@@ -13,6 +13,9 @@ const (
 	bufSize = 2*65536 + 8192
 	// superSize holds what one receive batch (64 KiB) can grow to when headers are rebuilt.
 	superSize = 2*65536 + 8192
+	// batchSpace is the most that one takes of it: the bytes of a batch, and a head for each of its
+	// frames that is joined with no other.
+	batchSpace = 65536 + MaxSegments*2*headSpace
 	// maxNotices bounds what one batch can tell the slow path; the rest repeats by itself.
 	maxNotices = 64
 	// noticeSize bounds the copies of session messages in one batch, in bytes.
@@ -85,6 +88,11 @@ func (w *Worker) Reset() {
 
 // Room reports whether another packet from the host certainly fits the send buffer.
 func (w *Worker) Room() bool { return len(w.Buf)-w.n >= 65536+4096 }
+
+// RoomForBatch reports whether another receive batch certainly fits, with what is answered to it.
+func (w *Worker) RoomForBatch() bool {
+	return w.Room() && len(w.super.buf)-w.super.end >= batchSpace
+}
 
 func (w *Worker) drop(r drop.Reason) *Peer {
 	w.C.Drops[r].Add(1)
