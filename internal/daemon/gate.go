@@ -17,7 +17,8 @@ import (
 // is slow. What the node itself says does not come this way: it is little, and waits for nobody.
 type gate struct {
 	stock
-	slow *shapers
+	slow  *shapers
+	pause time.Duration // until when no next hop gets a shaper; guarded by the stock's lock
 }
 
 // send sends b as datagrams of seg bytes each, now or as soon as there is room; sent tells which.
@@ -41,10 +42,15 @@ func (g *gate) isSlow(now time.Duration, size int64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	slow, _ := g.look(now, size)
-	if slow {
-		g.next.Store(int64(now + shaperPause))
+	if slow { // what is slow leaves by a shaper from now on
+		g.limit.Reset()
+		g.most.Store(int64(g.limit.Bytes()))
 	}
-	return slow
+	if !slow || now < g.pause {
+		return false
+	}
+	g.pause = now + shaperPause
+	return true
 }
 
 // shapers are those of one family, for all lanes. Each has a socket of its own, because the kernel
@@ -81,7 +87,7 @@ func (l *shapers) take(now time.Duration, s *shaper) bool {
 	if s.hop.Load() == nil {
 		return true
 	}
-	if !s.isCalm(now) {
+	if !s.isCalm(now) || !s.giveBack() {
 		return false
 	}
 	s.hop.Store(nil)
@@ -89,10 +95,15 @@ func (l *shapers) take(now time.Duration, s *shaper) bool {
 	return true
 }
 
-// assign gives a next hop a free shaper, if there is one.
+// assign gives a next hop a free shaper, if there is one. Another lane may have been faster.
 func (l *shapers) assign(now time.Duration, to netip.AddrPort) *shaper {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, s := range l.list {
+		if hop := s.hop.Load(); hop != nil && *hop == to && !s.isCalm(now) {
+			return s
+		}
+	}
 	for _, s := range l.list {
 		if l.take(now, s) {
 			s.last.Store(int64(now))

@@ -153,6 +153,17 @@ func (s *shaper) begin(now time.Duration) {
 	}
 }
 
+// giveBack frees the memory of the queue. It reports whether nothing waits there.
+func (s *shaper) giveBack() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy.Load() {
+		return false
+	}
+	s.queue, s.buffer = nil, nil
+	return true
+}
+
 // fill gives the kernel what it has room for, and reports whether more waits. Whoever wants to send
 // meanwhile waits for the lock, as it would for the socket if there were no queue.
 func (s *shaper) fill(now time.Duration) bool {

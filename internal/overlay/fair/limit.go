@@ -34,6 +34,7 @@ type Limit struct {
 	looks   int
 	stood   int           // what the kernel held at the last glance
 	at      time.Duration // when that was
+	sent    int           // since then
 }
 
 // NewLimit returns a limit that never exceeds most bytes, where it begins: a link is fast until it
@@ -48,17 +49,25 @@ func (l *Limit) Bytes() int { return l.now }
 
 // Glance says how much the kernel holds of a link for which nothing waits, and how much was sent
 // since the last glance. It reports whether the kernel needs too long for it; the limit is small
-// then.
+// then. A glance too soon after the last one only counts: devices tell in bursts what they have
+// sent.
 func (l *Limit) Glance(now time.Duration, sent, held int) (slow bool) {
-	since, drained := now-l.at, l.stood+sent-held
-	busy := l.stood > MinLimit && held > MinLimit && since > 0 && since <= maxGlance
-	l.at, l.stood = now, held
+	l.sent += sent
+	since, drained := now-l.at, l.stood+l.sent-held
+	if since < GlanceEvery {
+		return false
+	}
+	busy := l.stood > MinLimit && held > MinLimit && since <= maxGlance
+	l.at, l.stood, l.sent = now, held, 0
 	if !busy || int64(drained)*int64(maxStock) >= int64(held)*int64(since) {
 		return false
 	}
 	l.now = min(l.now, max(int(ahead*tick*time.Duration(drained)/since), MinLimit))
 	return true
 }
+
+// Reset begins anew.
+func (l *Limit) Reset() { *l = NewLimit(l.most) }
 
 // Look says how much the kernel still holds, before anything is added.
 func (l *Limit) Look(held int) {
