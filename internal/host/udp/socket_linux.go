@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,7 +96,11 @@ func (s *socket) watch() error {
 		return errors.Join(fmt.Errorf("watch for datagrams: %w", err), unix.Close(set))
 	}
 	s.set = os.NewFile(uintptr(set), "udp")
-	if s.raw, err = s.set.SyscallConn(); err != nil {
+	// A poller that does not take the set says so to who asks for a deadline only.
+	if err = s.set.SetReadDeadline(time.Time{}); err == nil {
+		s.raw, err = s.set.SyscallConn()
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("watch for datagrams: %w", err), s.set.Close())
 	}
 	return nil
