@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -128,7 +129,11 @@ func (d *daemon) openSockets() error {
 func (d *daemon) openLanes(o udp.Options) {
 	h := &d.host
 	h.lanes = []sockets{h.sockets}
-	for most := cmp.Or(d.opts.lanes, d.profile.lanes(runtime.GOMAXPROCS(0))); len(h.lanes) < most; {
+	most := cmp.Or(d.opts.lanes, d.profile.lanes(runtime.GOMAXPROCS(0)))
+	if os.Geteuid() != 0 {
+		most = 1 // any program of this user could share the port, too
+	}
+	for len(h.lanes) < most {
 		more, err := h.sockets.beside(o)
 		if err != nil {
 			d.log.problem("sharing the work between processors", err)

@@ -78,6 +78,9 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) int {
 	for n <= len(buf)-udp.MaxBatch && w.RoomForBatch() {
 		k, seg, from, err := c.ReadNow(buf[n : n+udp.MaxBatch])
+		if errors.Is(err, udp.ErrBuffer) {
+			w.C.Drops[drop.Oversized].Add(1)
+		}
 		if err != nil || k == 0 {
 			break
 		}
