@@ -7,6 +7,7 @@ package forward
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -30,8 +31,9 @@ const (
 // A Rule is a local port and where it leads.
 type Rule struct {
 	UDP  bool
+	At   netip.Addr // of this machine; the zero Addr is all of them
 	Port uint16
-	To   netip.AddrPort
+	To   netip.AddrPort // may have a zone
 }
 
 // network is the name that package net has for the protocol.
@@ -89,6 +91,13 @@ func (s *Set) Use(rules []Rule) []error {
 	return errs
 }
 
+// Holds tells whether the rule is in force.
+func (s *Set) Holds(r Rule) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doors[r] != nil
+}
+
 // Close ends all rules and waits for the goroutines behind them.
 func (s *Set) Close() {
 	s.Use(nil)
@@ -97,6 +106,9 @@ func (s *Set) Close() {
 
 func (s *Set) open(r Rule) (door, error) {
 	at := fmt.Sprintf(":%d", r.Port)
+	if r.At.IsValid() {
+		at = netip.AddrPortFrom(r.At, r.Port).String()
+	}
 	if r.UDP {
 		pc, err := net.ListenPacket("udp", at)
 		if err != nil {
@@ -108,7 +120,7 @@ func (s *Set) open(r Rule) (door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tcpDoor{to: r.To, listener: l, all: &s.conns, open: map[net.Conn]struct{}{}}, nil
+	return &tcpDoor{to: r.To, listener: l, all: &s.conns, open: map[io.Closer]struct{}{}}, nil
 }
 
 // places counts what is open, up to a bound.

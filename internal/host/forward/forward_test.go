@@ -253,3 +253,27 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Error("a connection goes on")
 	}
 }
+
+func TestARuleWithAnAddressListensThereAlone(t *testing.T) {
+	at := netip.MustParseAddr("127.0.0.2")
+	tcp := forward.Rule{At: at, Port: free(t, "tcp"), To: echoTCP(t)}
+	udp := forward.Rule{UDP: true, At: at, Port: free(t, "udp"), To: echoUDP(t)}
+	s := set(t, tcp, udp)
+	other := udp
+	other.At = netip.MustParseAddr("127.0.0.1")
+	if !s.Holds(tcp) || !s.Holds(udp) || s.Holds(other) {
+		t.Error("the rules in force are not those that were given")
+	}
+	c, err := net.Dial("tcp", netip.AddrPortFrom(at, tcp.Port).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := asked(t, c, "there"); got != "THERE" {
+		t.Errorf("at its address: %q", got)
+	}
+	if c, err := net.Dial("tcp", netip.AddrPortFrom(other.At, tcp.Port).String()); err == nil {
+		c.Close()
+		t.Error("another address of this machine answers, too")
+	}
+}

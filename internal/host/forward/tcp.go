@@ -22,7 +22,7 @@ type tcpDoor struct {
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
-	open   map[net.Conn]struct{}
+	open   map[io.Closer]struct{}
 	active sync.WaitGroup
 }
 
@@ -57,8 +57,13 @@ func (d *tcpDoor) pass(near net.Conn) {
 	defer d.dismiss(near)
 	ctx, cancel := context.WithTimeout(context.Background(), DialTime)
 	defer cancel()
+	call := &dialing{cancel}
+	if !d.admit(call) {
+		return
+	}
 	var dialer net.Dialer
 	far, err := dialer.DialContext(ctx, "tcp", d.to.String())
+	d.dismiss(call)
 	if err != nil || !d.admit(far) {
 		return // the near end sees its connection close, as it would without us
 	}
@@ -67,6 +72,14 @@ func (d *tcpDoor) pass(near net.Conn) {
 	both.Go(func() { copyHalf(far, near) })
 	both.Go(func() { copyHalf(near, far) })
 	both.Wait()
+}
+
+// dialing is a connection that the other end has not answered yet. Closing it ends the wait.
+type dialing struct{ cancel context.CancelFunc }
+
+func (c *dialing) Close() error {
+	c.cancel()
+	return nil
 }
 
 // copyHalf carries one direction and passes its end on.
@@ -80,7 +93,7 @@ func copyHalf(to, from net.Conn) {
 }
 
 // admit remembers a connection, so that close finds it; a closed door admits none.
-func (d *tcpDoor) admit(c net.Conn) bool {
+func (d *tcpDoor) admit(c io.Closer) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -91,7 +104,7 @@ func (d *tcpDoor) admit(c net.Conn) bool {
 	return true
 }
 
-func (d *tcpDoor) dismiss(c net.Conn) {
+func (d *tcpDoor) dismiss(c io.Closer) {
 	_ = c.Close() // both directions are done
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -104,6 +117,6 @@ func (d *tcpDoor) close() {
 	defer d.mu.Unlock()
 	d.closed = true
 	for c := range d.open {
-		_ = c.Close() // ends its copies
+		_ = c.Close() // ends its copies, or its wait
 	}
 }
