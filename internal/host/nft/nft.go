@@ -9,6 +9,10 @@
 //	wall_out    postrouting  filter   packets to overlay addresses by the wrong device
 //	forward     forward      -10      TUN to targets, their answers back, nothing else
 //	masquerade  postrouting  srcnat   TUN to targets: in the gateway's name
+//	proxies     prerouting   dstnat   TUN to targets that have a proxy on this host: to the proxy
+//	proxy_door  input        filter   to proxies: what was sent there by the chain above, only
+//
+// The last two exist only while a target has a proxy.
 //
 // A chain can only drop for good: other tables of the host may still refuse what is accepted here.
 // Needs Linux 5.7, the first to know a packet's incoming device in the postrouting hook.
@@ -31,6 +35,10 @@ const (
 	// MaxExternals bounds the targets of one table: 32 for each of 1,024 tunnels of a gateway.
 	MaxExternals = 32768
 
+	// MaxProxies bounds the targets with a proxy, because each is a rule and a descriptor: 32 for
+	// each of 16 tunnels. A process usually has 1,024 descriptors.
+	MaxProxies = 512
+
 	// MaxGuards bounds the walls: one a network, and the confined devices in the same way.
 	MaxGuards = 64
 
@@ -43,11 +51,15 @@ const (
 // External is a target that packets from a TUN device may reach through this host, and from which
 // answers may come back. It is reached in the host's own name. From the first External or Guard
 // that names it until the table is closed, nothing else is forwarded from or to the TUN device.
+//
+// A target to which the kernel forwards nothing, such as a link-local address, is reached through a
+// proxy of this host: the packets go there, and the answers look as if they came from the target.
 type External struct {
-	Tun    string     // device the packets come from
-	Target netip.Addr // exactly this address
-	Proto  uint8      // 6 TCP or 17 UDP
-	Port   uint16     // not 0
+	Tun    string         // device the packets come from
+	Target netip.Addr     // exactly this address
+	Proto  uint8          // 6 TCP or 17 UDP
+	Port   uint16         // not 0
+	Proxy  netip.AddrPort // IPv6, on this host; the zero AddrPort: none
 }
 
 // Guard reserves address ranges for a TUN device: packets with such a source or destination that
@@ -88,12 +100,13 @@ func (p *plan) tuns() []string {
 	return slices.Compact(names)
 }
 
-// targets lists what one device may reach in one family, sorted and without repeats.
-func (p *plan) targets(tun string, v6 bool) []External {
+// targets lists what one device may reach in one family, by forwarding or through proxies, sorted
+// and without repeats.
+func (p *plan) targets(tun string, v6, proxied bool) []External {
 	var of []External
 	for _, e := range p.externals {
 		e.Target = e.Target.Unmap()
-		if e.Tun == tun && e.Target.Is6() == v6 {
+		if e.Tun == tun && e.Target.Is6() == v6 && e.Proxy.IsValid() == proxied {
 			of = append(of, e)
 		}
 	}
@@ -116,7 +129,11 @@ func (p *plan) check() error {
 	if len(p.guards) > MaxGuards || len(p.confined) > MaxGuards || len(p.known) > MaxGuards {
 		return fmt.Errorf("%w: more than %d guards or devices", ErrRule, MaxGuards)
 	}
+	proxies := 0
 	for _, e := range p.externals {
+		if e.Proxy.IsValid() {
+			proxies++
+		}
 		switch {
 		case !validDevice(e.Tun):
 			return fmt.Errorf("%w: device %q", ErrRule, e.Tun)
@@ -126,6 +143,10 @@ func (p *plan) check() error {
 			return fmt.Errorf("%w: protocol %d of %v", ErrRule, e.Proto, e.Target)
 		case e.Port == 0:
 			return fmt.Errorf("%w: port 0 of %v", ErrRule, e.Target)
+		case e.Proxy != netip.AddrPort{} && !goodProxy(e):
+			return fmt.Errorf("%w: proxy %v of %v", ErrRule, e.Proxy, e.Target)
+		case proxies > MaxProxies:
+			return fmt.Errorf("%w: more than %d proxies", ErrRule, MaxProxies)
 		}
 	}
 	for _, g := range p.guards {
@@ -144,6 +165,11 @@ func (p *plan) check() error {
 		}
 	}
 	return nil
+}
+
+func goodProxy(e External) bool {
+	a := e.Proxy.Addr()
+	return a.Is6() && a.Zone() == "" && e.Proxy.Port() != 0 && e.Target.Unmap().Is6()
 }
 
 func validDevice(name string) bool {

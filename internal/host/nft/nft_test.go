@@ -350,6 +350,8 @@ func TestRulesThatMakeNoSenseAreRefused(t *testing.T) {
 			func(e *nft.External) { e.Target = netip.MustParseAddr("fe80::1%eth0") },
 			func(e *nft.External) { e.Proto = 1 },
 			func(e *nft.External) { e.Port = 0 },
+			func(e *nft.External) { e.Proxy = netip.MustParseAddrPort("[fd00::1]:61000") },
+			func(e *nft.External) { e.Proxy = netip.MustParseAddrPort("10.115.0.1:61000") },
 		} {
 			e := good
 			bad(&e)

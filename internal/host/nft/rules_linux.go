@@ -132,6 +132,18 @@ func inSet(set *nftables.Set, s side, v6 bool) []expr.Any {
 	)
 }
 
+// toProxy gives a connection to a target of the map the destination that stands there. The kernel
+// gives its answers the old one.
+func toProxy(targets *nftables.Set) []expr.Any {
+	rule := toTarget(targets, true)
+	find := rule[len(rule)-1].(*expr.Lookup)
+	find.DestRegister, find.IsDestRegSet = firstRegister, true
+	return append(rule, &expr.NAT{
+		Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV6,
+		RegAddrMin: firstRegister, RegProtoMin: protoRegister(true), Specified: true,
+	})
+}
+
 // established matches packets of a connection that was seen in both directions.
 func established() []expr.Any { return conntrack(expr.CtKeySTATE, expr.CtStateBitESTABLISHED) }
 
@@ -151,8 +163,11 @@ func errorOfMasqueraded(v6 bool) []expr.Any {
 	)
 }
 
-// ctStatusSourceNAT is IPS_SRC_NAT of the kernel's connection tracking.
-const ctStatusSourceNAT = 1 << 4
+// Bits of the kernel's connection tracking: IPS_SRC_NAT and IPS_DST_NAT.
+const (
+	ctStatusSourceNAT      = 1 << 4
+	ctStatusDestinationNAT = 1 << 5
+)
 
 // conntrack matches packets of which one word of tracking has the bit set.
 func conntrack(key expr.CtKey, bit uint32) []expr.Any {

@@ -184,7 +184,7 @@ func (b *batch) fill(p *plan) error {
 	}
 	for i, tun := range p.tuns() {
 		for _, v6 := range []bool{false, true} {
-			targets := p.targets(tun, v6)
+			targets := p.targets(tun, v6, false)
 			if len(targets) == 0 {
 				continue
 			}
@@ -200,12 +200,49 @@ func (b *batch) fill(p *plan) error {
 			b.rule(nat, in, toTarget(set, v6), masqueraded())
 		}
 	}
+	if err := b.proxies(p); err != nil {
+		return err
+	}
 	for _, tun := range p.tuns() {
 		b.rule(forward, inFrom(tun), drop())
 		b.rule(forward, outBy(tun), drop())
 	}
 	for _, c := range p.confined {
 		b.rule(forward, inFrom(c.Device), family(c.V6), outByNone(p.tuns()), drop())
+	}
+	return nil
+}
+
+// proxies writes the chains that lead to proxies of this host, where a target has one. Whoever
+// speaks to a proxy directly, or from elsewhere than the TUN device, gets nothing.
+func (b *batch) proxies(p *plan) error {
+	var nat, door *nftables.Chain
+	for i, tun := range p.tuns() {
+		targets := p.targets(tun, true, true)
+		if len(targets) == 0 {
+			continue
+		}
+		if nat == nil {
+			nat = b.chain("proxies", nftables.ChainTypeNAT, nftables.ChainHookPrerouting,
+				*nftables.ChainPriorityNATDest)
+			door = b.chain("proxy_door", nftables.ChainTypeFilter, nftables.ChainHookInput,
+				*nftables.ChainPriorityFilter)
+		}
+		to, err := b.set("proxied_"+strconv.Itoa(i), targets, true)
+		if err != nil {
+			return err
+		}
+		for k, e := range targets {
+			targets[k] = External{Target: e.Proxy.Addr(), Proto: e.Proto, Port: e.Proxy.Port()}
+		}
+		at, err := b.set("proxies_"+strconv.Itoa(i), targets, true)
+		if err != nil {
+			return err
+		}
+		sent := conntrack(expr.CtKeySTATUS, ctStatusDestinationNAT)
+		b.rule(nat, inFrom(tun), toProxy(to))
+		b.rule(door, inFrom(tun), toTarget(at, true), sent, accept())
+		b.rule(door, toTarget(at, true), drop())
 	}
 	return nil
 }
@@ -233,7 +270,8 @@ func setName(i int, v6 bool) string {
 	return "targets4_" + strconv.Itoa(i)
 }
 
-// set writes the targets as address . protocol . port.
+// set writes the targets as address . protocol . port; those that have proxies as a map to
+// address . port.
 func (b *batch) set(name string, targets []External, v6 bool) (*nftables.Set, error) {
 	address := nftables.TypeIPAddr
 	if v6 {
@@ -245,7 +283,10 @@ func (b *batch) set(name string, targets []External, v6 bool) (*nftables.Set, er
 	}
 	set := &nftables.Set{
 		Table: b.table, Name: name, KeyType: key, Concatenation: true,
-		KeyByteOrder: binaryutil.BigEndian,
+		KeyByteOrder: binaryutil.BigEndian, IsMap: targets[0].Proxy.IsValid(),
+	}
+	if set.DataType, err = nftables.ConcatSetType(address, nftables.TypeInetService); err != nil {
+		return nil, err
 	}
 	if err := b.conn.AddSet(set, nil); err != nil {
 		return nil, err
@@ -254,6 +295,10 @@ func (b *batch) set(name string, targets []External, v6 bool) (*nftables.Set, er
 		elements := make([]nftables.SetElement, len(part))
 		for i, e := range part {
 			elements[i].Key = setKey(e.Target, e.Proto, e.Port)
+			if set.IsMap {
+				port := binary.BigEndian.AppendUint16(nil, e.Proxy.Port())
+				elements[i].Val = slices.Concat(e.Proxy.Addr().AsSlice(), port, make([]byte, 2))
+			}
 		}
 		if err := b.conn.SetAddElements(set, elements); err != nil {
 			return nil, err
