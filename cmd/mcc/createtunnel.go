@@ -51,7 +51,8 @@ func (a *app) createTunnelCommand() *cobra.Command {
 	f.StringVar(&t.static, "static-ip-address", conf.StaticNetwork().String(),
 		"static address of the tunnel; the range itself means none")
 	f.StringVar(&t.external, "external-ip-address", "0.0.0.0",
-		"private address of the device that has the services; 0.0.0.0 means this node")
+		"private address of the device that has the services, a link-local one with its\n"+
+			"interface (fe80::1%eth0); 0.0.0.0 means this node")
 	f.StringVar(&t.name, "name", "", "name of the tunnel and its files "+
 		"(default: the first DNS name, or the start of its id)")
 	f.StringVar(&t.expires, "expires", "", "when the tunnel ends: 2030-12-31, or 90d, or 12h")

@@ -40,7 +40,8 @@ var tunnelKeys = []key[Tunnel]{
 	},
 	{
 		name: "external-ip-address", def: "0.0.0.0",
-		doc: "Private address of the device behind this node. 0.0.0.0 means this node.",
+		doc: "Private address of the device behind this node; a link-local one with its " +
+			"interface (fe80::1%eth0). 0.0.0.0 means this node.",
 		field: value(func(t *Tunnel) *netip.Addr { return &t.External },
 			ParseExternal, formatExternal),
 	},
@@ -164,11 +165,11 @@ func formatExternal(a netip.Addr) string {
 }
 
 // CheckExternal tells whether a device with this address can be reached: the overlay has ranges
-// of its own in private space, and no router forwards link-local packets (RFC 4291 section 2.5.6).
+// of its own in private space, and nobody is beside a node on its virtual device.
 func (c *Config) CheckExternal(a netip.Addr) error {
-	if a.IsLinkLocalUnicast() {
-		return fmt.Errorf("%v is link-local, and this system forwards no packet to such an "+
-			"address; use the device's private IPv4 or unique local IPv6 address (fd...)", a)
+	if zone := a.Zone(); zone == c.Device.Name && zone != "" {
+		return fmt.Errorf("%v is on %s, the device of the overlay; "+
+			"name the interface of the LAN that the address is on", a, zone)
 	}
 	for _, r := range []netip.Prefix{c.Resolver.IPv4, c.Resolver.IPv6, StaticNetwork()} {
 		if r.Contains(a) {

@@ -21,6 +21,8 @@ type gateway struct {
 	// used: the filter has had targets. It is made without any, and a transaction that says so
 	// again would keep the node from the first handshakes after a start for 10 ms or more.
 	used bool
+	// proxies lead to the devices that the kernel forwards nothing to.
+	proxies proxies
 	// trouble is what does not work, in sentences.
 	trouble []string
 }
@@ -35,7 +37,8 @@ func (l *loop) followExternals(now clock.Reading) {
 	before := g.trouble
 	g.trouble = nil
 	list := l.node.Externals(now)
-	rules := g.rules(h.device.Name(), list)
+	own, _ := l.node.Lease(now, l.node.Self())
+	rules := g.rules(h.device.Name(), own.V6, list)
 	if g.used = g.used || len(rules) > 0; g.used {
 		if err := h.filter.Set(rules); err != nil {
 			g.trouble = append(g.trouble, "external devices cannot be reached: "+err.Error())
@@ -54,12 +57,11 @@ func (l *loop) followExternals(now clock.Reading) {
 }
 
 // rules are the targets as the filter takes them.
-func (g *gateway) rules(tun string, list []node.External) []nft.External {
-	var rules []nft.External
+func (g *gateway) rules(tun string, own netip.Addr, list []node.External) []nft.External {
+	rules, trouble := g.proxies.use(tun, own, list)
+	g.trouble = append(g.trouble, trouble...)
 	for _, e := range list {
-		if e.Addr.Zone() != "" {
-			g.trouble = append(g.trouble, fmt.Sprintf(
-				"external device %v: link-local addresses cannot be reached", e.Addr))
+		if e.Addr.IsLinkLocalUnicast() {
 			continue
 		}
 		for _, t := range e.Targets {
@@ -79,7 +81,7 @@ func (g *gateway) rules(tun string, list []node.External) []nft.External {
 // open lets packets pass between our device and the one that leads to an external device. Where
 // forwarding was off, the filter first learns that nothing else may use it.
 func (g *gateway) open(h *host, target netip.Addr) error {
-	if target.Zone() != "" {
+	if target.IsLinkLocalUnicast() {
 		return nil
 	}
 	beside, err := netif.DeviceTo(target)

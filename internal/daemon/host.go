@@ -231,6 +231,7 @@ func (d *daemon) openFilter() error {
 		d.later(filter.Close)
 		d.host.filter = filter
 		d.later(d.host.forward.Restore)
+		d.later(func() error { d.loop.gateway.proxies.set.Close(); return nil })
 	case denied(err):
 		return failf(ExitPermission, "no permission to change the packet filter").
 			withHint("run as root or give CAP_NET_ADMIN")

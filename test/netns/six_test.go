@@ -103,3 +103,76 @@ func TestADeviceWithAUniqueLocalAddressIsReached(t *testing.T) {
 		t.Errorf("on the LAN the scanner finds %v", direct)
 	}
 }
+
+// listeners are the TCP ports of one address at which a host's programs listen.
+func (n *net) listeners(host string, at netip.Addr) (ports []uint16) {
+	n.t.Helper()
+	for line := range strings.SplitSeq(n.at(host, "ss", "-Hltn"), "\n") {
+		for field := range strings.FieldsSeq(line) {
+			if a, err := netip.ParseAddrPort(field); err == nil && a.Addr() == at {
+				ports = append(ports, a.Port())
+			}
+		}
+	}
+	return ports
+}
+
+func TestADeviceWithALinkLocalAddressOnlyIsReached(t *testing.T) {
+	n := clients(t, "curl", "nft", "ss", python)
+	camera := n.w.Host("camera")
+	camera.Run("ip", "address", "flush", "dev", "eth0")
+	camera.Run("ip", "address", "add", "fe80::1/64", "dev", "eth0", "nodad")
+	n.w.Host("gateway").Run("ip", "address", "add", "fe80::2/64", "dev", "eth0", "nodad")
+	n.mirror("camera", "7")
+	lan := camera.Capture("eth0")
+	n.home.Tunnel(n.w.Host("gateway"), n.w.Host("technician"), "bare", n.ids["technician"],
+		"--targets", "tcp:80,tcp:81,udp:7", "--external-ip-address", "fe80::1%eth0")
+	n.opens("http://bare/", world.Marker1, 20*time.Second)
+	address := n.address6("bare")
+	n.mirrored("["+address+"]:7", []int{1, 100, 1200, 1232, 1233, 1400, 4000, 30000})
+	target := netip.MustParseAddr(address)
+	ports := append(scan.Ports(1, 79), 82, 8081, 61000, 65535)
+	if got := n.open("technician", target, append(ports, 80)); !slices.Equal(got, []uint16{80}) {
+		t.Errorf("the technician finds %v, want 80 alone", got)
+	}
+	own := n.six("gateway", "gateway")
+	proxies := n.listeners("gateway", own)
+	if len(proxies) != 2 {
+		t.Errorf("the gateway listens at %v, want a port for each of the TCP targets", proxies)
+	}
+	for _, host := range []string{"gateway", "technician"} {
+		if got := n.open(host, own, proxies); len(got) != 0 {
+			t.Errorf("%s finds the proxies at %v", host, got)
+		}
+	}
+	if c := world.Count(lan.Stop(), target.AsSlice()); c != 0 {
+		t.Errorf("the camera's LAN shows an address of the overlay %d times", c)
+	}
+
+	n.home.Tunnel(n.w.Host("gateway"), n.w.Host("technician"), "twin", n.ids["technician"],
+		"--targets", "tcp:80", "--external-ip-address", "fe80::1%lan1")
+	n.w.Until("the gateway refuses the same address on another interface", 20*time.Second,
+		func() bool {
+			return strings.Contains(n.w.Host("gateway").Try("mcc", "health").Stdout,
+				"fe80::1%lan1: another tunnel leads to the same address on eth0")
+		})
+	n.opens("http://bare/", world.Marker1, 20*time.Second)
+	n.w.Host("gateway").MCC("delete-tunnel", "twin")
+
+	n.w.Host("gateway").MCC("disable-tunnel", "bare")
+	if strings.Contains(n.page("technician", "http://bare/"), world.Marker1) {
+		t.Error("disabled, the page still opens")
+	}
+	if rules := n.at("gateway", "nft", "list", "table", "inet", "mcc"); strings.Contains(rules,
+		"dnat") {
+		t.Errorf("disabled, the filter still leads to the camera:\n%s", rules)
+	}
+	n.w.Host("gateway").MCC("enable-tunnel", "bare")
+	n.opens("http://bare/", world.Marker1, 20*time.Second)
+	n.run["gateway"].Stop()
+	if left := n.at("gateway", "nft", "list", "tables"); strings.Contains(left, "mcc") {
+		t.Errorf("the daemon is gone and leaves %s", left)
+	}
+	n.start("gateway")
+	n.opens("http://bare/", world.Marker1, 45*time.Second)
+}

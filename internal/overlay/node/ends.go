@@ -286,7 +286,7 @@ func (n *Node) policyOf(t *tunnel.Tunnel, end *tunnelEnd) *plane.Policy {
 			if t.External.Is4() {
 				p.Local4 = t.External
 			} else {
-				p.Local6 = t.External
+				p.Local6 = t.External.WithZone("") // a packet has none
 			}
 		}
 	}

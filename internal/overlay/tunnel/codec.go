@@ -18,8 +18,8 @@ const (
 	MaxNameSize = 200
 
 	// MaxSize is the size in bytes of the largest encoded tunnel.
-	MaxSize = 1 + 1 + 1 + 3*32 + 8 + 8 + 32 + 4 + 4 + 8 + 2*(1+16) + 1 + MaxNameSize +
-		1 + 3*ident.MaxTargets + 1 + ident.MaxNames*(1+ident.MaxNameLength) +
+	MaxSize = 1 + 1 + 1 + 3*32 + 8 + 8 + 32 + 4 + 4 + 8 + 2*(1+addressSize) + maxZoneSize +
+		1 + MaxNameSize + 1 + 3*ident.MaxTargets + 1 + ident.MaxNames*(1+ident.MaxNameLength) +
 		2 + ident.MaxEndpointCertSize
 )
 
@@ -68,7 +68,7 @@ func (t *Tunnel) Append(dst []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, t.Expires)
 	b = append(b, t.Offer[:]...)
 	b = binary.BigEndian.AppendUint32(b, t.Seq)
-	b = appendShort(b, string(t.External.AsSlice()))
+	b = appendShort(b, string(t.External.AsSlice())+t.External.Zone())
 	b = appendShort(b, string(t.Static.AsSlice()))
 	b = appendShort(b, t.Name)
 	b = append(b, byte(len(t.Targets)))
@@ -121,8 +121,13 @@ func (t *Tunnel) check() error {
 		return fmt.Errorf("%v is no side", t.Side)
 	case t.ID.IsZero() || t.RemoteNode.IsZero():
 		return errors.New("the id or the remote node is missing")
-	case t.External.Zone() != "" || t.External.Is4In6():
-		return errors.New("the external address has a zone or is an IPv4 address in disguise")
+	case t.External.Is4In6():
+		return errors.New("the external address is an IPv4 address in disguise")
+	case t.External.Zone() != "" && !t.External.IsLinkLocalUnicast():
+		return errors.New("the external address has a zone and is not link-local")
+	case len(t.External.Zone()) > maxZoneSize:
+		return fmt.Errorf("the zone of the external address has %d bytes, at most %d",
+			len(t.External.Zone()), maxZoneSize)
 	case t.Static.Zone() != "" || t.Static.Is4In6():
 		return errors.New("the static address has a zone or is an IPv4 address in disguise")
 	case len(t.Name) > MaxNameSize:
@@ -253,16 +258,25 @@ func (r *reader) uint32() uint32 {
 
 func (r *reader) short() []byte { return r.take(int(r.byte())) }
 
+const (
+	addressSize = 16 // of IPv6; what is longer has its zone behind it
+	maxZoneSize = 15 // the name of an interface: IFNAMSIZ less its final zero
+)
+
 func (r *reader) address() netip.Addr {
 	b := r.short()
 	if len(b) == 0 {
 		return netip.Addr{}
 	}
+	var zone []byte
+	if len(b) > addressSize {
+		b, zone = b[:addressSize], b[addressSize:]
+	}
 	a, ok := netip.AddrFromSlice(b)
 	if !ok {
 		r.fail(fmt.Errorf("an address of %d bytes", len(b)))
 	}
-	return a
+	return a.WithZone(string(zone))
 }
 
 type keyRule bool

@@ -25,10 +25,13 @@ func bare() *tunnel.Tunnel {
 	return &tunnel.Tunnel{ID: keyOf(1), Side: tunnel.Client, RemoteNode: keyOf(3)}
 }
 
+// zone15 is an interface with the longest name.
+const zone15 = "enp0s31f6np0123"
+
 // widest fills every field to its bound.
 func widest() *tunnel.Tunnel {
 	x := sample()
-	x.External, x.Static = netip.IPv6Loopback(), netip.IPv6Loopback()
+	x.External, x.Static = netip.MustParseAddr("fe80::1%"+zone15), netip.IPv6Loopback()
 	x.Name = strings.Repeat("n", tunnel.MaxNameSize)
 	x.Targets, x.Names = nil, nil
 	for n := range ident.MaxTargets {
@@ -123,6 +126,10 @@ func badTunnels() map[string][]byte {
 	mapped := netip.MustParseAddr("::ffff:1.2.3.4").As16()
 	disguised := slices.Concat(zone[:addressAt], []byte{16}, mapped[:], zone[addressAt+1:])
 	static := slices.Concat(zone[:addressAt+1], []byte{16}, mapped[:], zone[addressAt+2:])
+	unique, local := netip.MustParseAddr("fd00::1").As16(), netip.MustParseAddr("fe80::1").As16()
+	zoned := slices.Concat(zone[:addressAt], []byte{17}, unique[:], []byte("0"), zone[addressAt+1:])
+	staticZone := slices.Concat(
+		zone[:addressAt+1], []byte{17}, local[:], []byte("0"), zone[addressAt+2:])
 	odd := slices.Concat(zone[:addressAt], []byte{5, 1, 2, 3, 4, 5}, zone[addressAt+1:])
 	targets := func(list ...byte) []byte {
 		b := bare().Append(nil)
@@ -141,6 +148,8 @@ func badTunnels() map[string][]byte {
 		"no remote node":      spoil(idAt+64, make([]byte, 32)...),
 		"an odd address":      odd,
 		"a mapped address":    disguised,
+		"a zone on a ULA":     zoned,
+		"a static zone":       staticZone,
 		"a mapped static":     static,
 		"a long name":         spoil(addressAt+2, 201),
 		"protocol 1":          targets(1, 1, 0, 80),
@@ -168,7 +177,10 @@ func TestATunnelThatCannotBeStoredIsNamedAndPanics(t *testing.T) {
 	for name, break1 := range map[string]func(*tunnel.Tunnel){
 		"side":        func(x *tunnel.Tunnel) { x.Side = 0 },
 		"remote node": func(x *tunnel.Tunnel) { x.RemoteNode = ident.NodeID{} },
-		"zone":        func(x *tunnel.Tunnel) { x.External = netip.MustParseAddr("fe80::1%eth0") },
+		"has a zone":  func(x *tunnel.Tunnel) { x.External = netip.MustParseAddr("fd00::1%eth0") },
+		"16 bytes": func(x *tunnel.Tunnel) {
+			x.External = netip.MustParseAddr("fe80::1%" + zone15 + "4")
+		},
 		"name": func(x *tunnel.Tunnel) {
 			x.Name = strings.Repeat("n", tunnel.MaxNameSize+1)
 		},
