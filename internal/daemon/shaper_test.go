@@ -13,13 +13,14 @@ import (
 	"staex/internal/overlay/drop"
 )
 
-// slowSink is a kernel whose line sends one datagram for each look at it.
+// slowSink is a kernel whose line sends one datagram for each fourth look at it.
 type slowSink struct {
-	mu   sync.Mutex // guards what follows
-	held []int
-	got  int // datagrams
-	last map[byte]int
-	bad  int // datagrams out of order
+	mu    sync.Mutex // guards what follows
+	held  []int
+	looks int
+	got   int // datagrams
+	last  map[byte]int
+	bad   int // datagrams out of order
 }
 
 func (s *slowSink) Write(b []byte, seg int, _ netip.AddrPort) error {
@@ -40,7 +41,7 @@ func (s *slowSink) Write(b []byte, seg int, _ netip.AddrPort) error {
 func (s *slowSink) Unsent() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.held) > 0 {
+	if s.looks++; s.looks%4 == 0 && len(s.held) > 0 {
 		s.held = s.held[1:]
 	}
 	for _, size := range s.held {
