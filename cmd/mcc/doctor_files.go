@@ -71,7 +71,7 @@ func (d *doctor) lookAtKeys() {
 		d.problem(check, err.Error(), again)
 		return
 	}
-	secret, err := ident.DecodeSecretText(text, nil)
+	secret, err := ident.DecodeSecretText(text)
 	switch {
 	case err != nil:
 		d.problem(check, certs.PrivateKey+": "+err.Error(), again)

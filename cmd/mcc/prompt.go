@@ -83,14 +83,14 @@ func (a *app) secretOf(network *ident.NetworkCert, whose string, stdin bool) (
 		return nil, failf(exitFailed, "the %s private key: %v", whose, err).
 			withHint("the key belongs on line 1 of standard input")
 	}
-	secret, err := ident.DecodeSecretText([]byte(text), nil)
+	secret, err := ident.DecodeSecretText([]byte(text))
 	if errors.Is(err, ident.ErrPassphrase) {
 		pass, missing := question("Passphrase: ", true)
 		if missing != nil {
 			return nil, failf(exitFailed, "the %s private key is protected: %v", whose, missing).
 				withHint("its passphrase belongs on line 2 of standard input")
 		}
-		secret, err = ident.DecodeSecretText([]byte(text), []byte(pass))
+		secret, err = ident.DecodeSecretTextWithPassphrase([]byte(text), []byte(pass))
 	}
 	if err != nil {
 		return nil, failf(exitFailed, "the %s private key: %v", whose, err)

@@ -193,7 +193,7 @@ func readSecret(path string, owner int) (*ident.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ident.DecodeSecretText(text, nil)
+	return ident.DecodeSecretText(text)
 }
 
 // readCert reads the BASE64 of a certificate.

@@ -4,6 +4,7 @@ package ident
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/cipher"
 	"encoding/base64"
 	"fmt"
@@ -77,13 +78,12 @@ func EncodeSecretTextWithPassphrase(s *Secret, pass []byte, rand io.Reader) ([]b
 	return []byte(head + ":" + base64.StdEncoding.EncodeToString(sealed) + "\n"), nil
 }
 
-// DecodeSecretText reads a private key file of either form. White space around the line is
-// permitted. pass is used only if the key is protected; without one the error wraps ErrPassphrase,
-// as it does if the passphrase is wrong or the line was changed. Other errors wrap ErrSecret or
-// ErrText and never repeat the text.
-func DecodeSecretText(b, pass []byte) (*Secret, error) {
-	if line := bytes.TrimSpace(b); bytes.HasPrefix(line, []byte(protectedPrefix)) {
-		return openProtected(line, pass)
+// DecodeSecretText reads a private key file. White space around the line is permitted. If the key
+// is protected the error wraps ErrPassphrase. Other errors wrap ErrSecret or ErrText and never
+// repeat the text. Who asks for no passphrase need not link what opens such keys.
+func DecodeSecretText(b []byte) (*Secret, error) {
+	if key, err := protected(b); key != nil || err != nil {
+		return nil, cmp.Or(err, errProtected)
 	}
 	seed, err := DecodeText(b)
 	if err != nil {
@@ -95,23 +95,39 @@ func DecodeSecretText(b, pass []byte) (*Secret, error) {
 	return SecretFromSeed([KeySize]byte(seed)), nil
 }
 
-// openProtected reads a protected line and opens it.
-func openProtected(line, pass []byte) (*Secret, error) {
-	if len(line) > MaxTextSize {
-		return nil, fmt.Errorf("%w: it has %d bytes", ErrSecret, len(line))
-	}
-	key, err := parseProtected(string(line))
-	if err != nil {
+// DecodeSecretTextWithPassphrase is DecodeSecretText for a key that may be protected. pass is used
+// only then; the error wraps ErrPassphrase as well if there is none, if it is wrong, or if the line
+// was changed.
+func DecodeSecretTextWithPassphrase(b, pass []byte) (*Secret, error) {
+	key, err := protected(b)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(pass) == 0 {
-		return nil, fmt.Errorf("%w: this private key is protected by one", ErrPassphrase)
+	case key == nil:
+		return DecodeSecretText(b)
+	case len(pass) == 0:
+		return nil, errProtected
 	}
 	seed, err := key.open(pass)
 	if err != nil {
 		return nil, err
 	}
 	return SecretFromSeed(seed), nil
+}
+
+// errProtected says that nobody gave a passphrase.
+var errProtected = fmt.Errorf("%w: this private key is protected by one", ErrPassphrase)
+
+// protected reads a protected line; nil if the file has none.
+func protected(b []byte) (*protectedKey, error) {
+	line := bytes.TrimSpace(b)
+	switch {
+	case !bytes.HasPrefix(line, []byte(protectedPrefix)):
+		return nil, nil
+	case len(line) > MaxTextSize:
+		return nil, fmt.Errorf("%w: it has %d bytes", ErrSecret, len(line))
+	}
+	return parseProtected(string(line))
 }
 
 // protectedKey is a parsed line.

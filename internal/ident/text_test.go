@@ -80,12 +80,12 @@ func TestPrivateKeyFilesReadBack(t *testing.T) {
 		"plain": string(plain), "protected": line, "with line break": " " + line + "\r\n",
 		"two lanes": protect(secret.Seed(), "open sesame", 16, 2, 2),
 	} {
-		got, err := ident.DecodeSecretText([]byte(text), []byte("open sesame"))
+		got, err := ident.DecodeSecretTextWithPassphrase([]byte(text), []byte("open sesame"))
 		if err != nil || !got.Equal(secret) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := ident.DecodeSecretText(plain, nil); err != nil {
+	if _, err := ident.DecodeSecretText(plain); err != nil {
 		t.Errorf("a plain key without passphrase: %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestProtectedKeyNeedsItsPassphrase(t *testing.T) {
 	secret := secretOf(9)
 	line := protect(secret.Seed(), "open sesame", 8, 1, 1)
 	for _, pass := range []string{"", "open sesam", "Open sesame", "open sesame "} {
-		_, err := ident.DecodeSecretText([]byte(line), []byte(pass))
+		_, err := ident.DecodeSecretTextWithPassphrase([]byte(line), []byte(pass))
 		if !errors.Is(err, ident.ErrPassphrase) {
 			t.Errorf("with %q: %v", pass, err)
 		}
@@ -105,7 +105,7 @@ func TestProtectedKeyNeedsItsPassphrase(t *testing.T) {
 		"sealed": line[:sealed] + swapFirst(line[sealed:]),
 		"salt":   strings.Replace(line, ":MDEy", ":MDEz", 1),
 	} {
-		_, err := ident.DecodeSecretText([]byte(changed), []byte("open sesame"))
+		_, err := ident.DecodeSecretTextWithPassphrase([]byte(changed), []byte("open sesame"))
 		if changed == line || !errors.Is(err, ident.ErrPassphrase) {
 			t.Errorf("with the %s changed: %v", name, err)
 		}
@@ -180,7 +180,7 @@ func TestWrongPrivateKeyFilesAreExplainedAndNotRepeated(t *testing.T) {
 		{"huge", line + strings.Repeat("A", ident.MaxTextSize), ident.ErrSecret},
 	}
 	for _, tt := range tests {
-		_, err := ident.DecodeSecretText([]byte(tt.text), []byte("p"))
+		_, err := ident.DecodeSecretTextWithPassphrase([]byte(tt.text), []byte("p"))
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
 		}
@@ -224,7 +224,7 @@ func FuzzDecodeSecretText(f *testing.F) {
 	}
 	f.Add(ident.EncodeSecretText(secretOf(1)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		secret, err := ident.DecodeSecretText(b, nil)
+		secret, err := ident.DecodeSecretText(b)
 		switch {
 		case err == nil:
 			if got := ident.EncodeSecretText(secret); !bytes.Equal(
