@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"staex/internal/host/udp"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/plane"
+	"staex/internal/wire"
 )
 
 // startReaders starts what carries packets.
@@ -57,6 +59,7 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 		now := up()
 		d.traffic.woke[wokeSocket].Add(1)
 		w.Reset()
+		answerHere(c, from, buf[:n])
 		w.Inbound(now, unmapped(from), buf[:n], seg)
 		if c.Behind() {
 			n = more(now, c, w, buf, n)
@@ -84,10 +87,19 @@ func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) in
 		if err != nil || k == 0 {
 			break
 		}
+		answerHere(c, from, buf[n:n+k])
 		w.InboundAt(now, unmapped(from), buf[:n+k], n, seg)
 		n += k
 	}
 	return n
+}
+
+// answerHere has a peer that begins to talk answered from the address that it knows.
+func answerHere(c *udp.Conn, from netip.AddrPort, b []byte) {
+	switch wire.PeekType(b) {
+	case wire.TypeHello1, wire.TypeTicket, wire.TypeNATProbe:
+		c.AnswerHere(unmapped(from))
+	}
 }
 
 // sendRuns sends what a worker cut out of a buffer, through the sockets of its own lane.

@@ -34,7 +34,7 @@ func (c *Conn) Aside(opts Options) (*Conn, error) {
 	was, _ := unix.GetsockoptInt(c.socket.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT)
 	share(c.socket.fd, 1)
 	defer share(c.socket.fd, was)
-	opts.beside, opts.aside = true, true
+	opts.beside, opts.aside, opts.pins = true, true, c.pins
 	a, err := listenOn(c.kernel, netip.AddrPortFrom(at, c.local.Port()), opts)
 	if err != nil {
 		return nil, err
@@ -69,30 +69,32 @@ func (m *message) aim(to netip.Addr) error {
 	if m.shots--; to == m.aimed && m.shots > 0 {
 		return nil
 	}
-	from, err := sourceFor(&m.name6)
+	from, err := sourceFor(netip.AddrPortFrom(to, swap(m.name6.Port)))
 	if err != nil {
 		return fmt.Errorf("udp: find the own address towards %v: %w", to, err)
 	}
-	m.from, m.aimed, m.shots = from, to, aimFor
+	m.from, m.aimed, m.shots = from.As16(), to, aimFor
 	return nil
 }
 
-// sourceFor asks the kernel by connecting a socket, which sends nothing.
-func sourceFor(to *unix.RawSockaddrInet6) (from [16]byte, err error) {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+// sourceFor asks the kernel by connecting a socket, which sends nothing, what it would send from.
+func sourceFor(to netip.AddrPort) (from netip.Addr, err error) {
+	family, peer, err := sockaddr(to)
+	if err != nil {
+		return from, err
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return from, err
 	}
 	defer unix.Close(fd)
-	err = unix.Connect(fd, &unix.SockaddrInet6{
-		Port: int(swap(to.Port)), Addr: to.Addr, ZoneId: to.Scope_id,
-	})
-	if err != nil {
+	if err = unix.Connect(fd, peer); err != nil {
 		return from, err
 	}
 	at, err := unix.Getsockname(fd)
-	if six, ok := at.(*unix.SockaddrInet6); ok {
-		from = six.Addr
+	if err != nil {
+		return from, err
 	}
-	return from, err
+	a, _ := addrPort(at)
+	return a.Addr(), nil
 }

@@ -31,6 +31,7 @@ type Conn struct {
 	asides int // sockets aside
 	kernel
 	doubt func(offload string) // Options.Doubt, or nil
+	pins  *pins
 
 	recv     message // owned by the reading goroutine
 	single   int     // reads left without runs
@@ -67,7 +68,12 @@ func listenOn(k kernel, addr netip.AddrPort, opts Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("udp: listen at %v: %w", addr, err)
 	}
-	c := &Conn{socket: s, kernel: k, refused: opts.Unreachable, doubt: opts.Doubt}
+	c := &Conn{
+		socket: s, kernel: k, refused: opts.Unreachable, doubt: opts.Doubt, pins: opts.pins,
+	}
+	if c.pins == nil {
+		c.pins = &pins{}
+	}
 	if c.local, err = s.local(); err != nil {
 		return nil, errors.Join(fmt.Errorf("udp: listen at %v: %w", addr, err), s.close())
 	}
@@ -90,7 +96,7 @@ func (c *Conn) Beside(opts Options) (*Conn, error) {
 	if err = errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("udp: share %v: %w", c.local, err)
 	}
-	opts.beside = true
+	opts.beside, opts.pins = true, c.pins
 	return listenOn(c.kernel, c.local, opts)
 }
 
@@ -114,6 +120,7 @@ func setup(fd int, v4 bool, opts Options) error {
 	if opts.aside {
 		free(fd, v4)
 	}
+	tellWhere(fd, v4)
 	if opts.beside {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 			return fmt.Errorf("udp: share the address: %w", err)
@@ -123,6 +130,16 @@ func setup(fd int, v4 bool, opts Options) error {
 		return reportErrors(fd, v4)
 	}
 	return nil
+}
+
+// tellWhere asks for the own address that a datagram was sent to. Without it a machine with several
+// addresses may answer from another one.
+func tellWhere(fd int, v4 bool) {
+	if v4 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		return
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 }
 
 // setClass sets the traffic class, whose lower two bits are ECN's.
@@ -203,6 +220,21 @@ func (c *Conn) read(b []byte, wait bool) (n, seg int, from netip.AddrPort, err e
 	return m.n, seg, m.sender(), nil
 }
 
+// AnswerHere makes what goes to a peer from now on leave from the address at which the last
+// datagram arrived, if the machine would choose another one and as long as it has that address. It
+// is for datagrams with which a peer begins, and belongs to the goroutine that reads.
+func (c *Conn) AnswerHere(peer netip.AddrPort) {
+	at := c.recv.arrivedAt()
+	if !c.local.Addr().IsUnspecified() || !at.IsValid() || at.IsMulticast() {
+		return
+	}
+	if usual, err := sourceFor(peer); err == nil && usual == at {
+		c.pins.drop(peer)
+		return
+	}
+	c.pins.put(peer, at)
+}
+
 // tryRecv is called by the poller; false means wait until something arrives.
 // The poller tells of new datagrams only, so false is allowed only when the queue is empty.
 func (c *Conn) tryRecv(uintptr) bool {
@@ -256,6 +288,7 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 	if err := c.send.aim(to.Addr()); err != nil {
 		return err
 	}
+	c.pin(to)
 	for len(b) > 0 {
 		n := min(len(b), chunk(len(b), seg))
 		if err := c.sendRun(b[:n], seg, to); err != nil {
@@ -264,6 +297,28 @@ func (c *Conn) Write(b []byte, seg int, to netip.AddrPort) error {
 		b = b[n:]
 	}
 	return nil
+}
+
+// noSource tells whether a send failed because the machine has lost the address that it was to
+// leave from, or cannot use it on this way.
+func noSource(e syscall.Errno) bool {
+	switch e {
+	case unix.EINVAL, unix.EADDRNOTAVAIL, unix.ENETUNREACH, unix.ENODEV:
+		return true
+	}
+	return false
+}
+
+// pin has the next sends leave from where their receiver asked.
+func (c *Conn) pin(to netip.AddrPort) {
+	m := &c.send
+	own, ok := c.pins.of(to)
+	switch {
+	case ok:
+		m.from, m.pinned, m.aimed = own.As16(), true, netip.Addr{}
+	case m.pinned:
+		m.from, m.pinned = [16]byte{}, false
+	}
 }
 
 // sendOne makes one sendmsg call; seg > 0 asks the kernel to cut.
@@ -277,6 +332,13 @@ func (c *Conn) sendOne(b []byte, seg int, to netip.AddrPort) error {
 	m.body = nil
 	if err != nil {
 		return fmt.Errorf("udp: send to %v: %w", to, err)
+	}
+	if m.pinned && noSource(m.errno) {
+		c.pins.drop(to)
+		c.pin(to)
+		if m.aimed = (netip.Addr{}); m.aim(to.Addr()) == nil {
+			return c.sendOne(b, seg, to)
+		}
 	}
 	if m.errno != 0 && m.errno != unix.ECONNREFUSED && m.errno != unix.EHOSTUNREACH {
 		m.aimed = netip.Addr{} // perhaps the address is gone

@@ -90,3 +90,43 @@ func TestTheSocketForbidsFragmentsAndAcceptsRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoAskedOneAddressIsAnsweredFromIt(t *testing.T) {
+	server, client := listen(t, "0.0.0.0:0"), listen(t, "127.0.0.1:0")
+	ask := func(at string) netip.AddrPort {
+		to := netip.AddrPortFrom(netip.MustParseAddr(at), server.LocalAddr().Port())
+		if err := client.Write([]byte("?"), 0, to); err != nil {
+			t.Fatal(err)
+		}
+		_, peer := receive(t, server, 1)
+		server.AnswerHere(peer)
+		run := bytes.Repeat([]byte("!"), 2500) // with the size of its segments beside the source
+		if err := server.Write(run, 1000, peer); err != nil {
+			t.Fatal(err)
+		}
+		_, from := receive(t, client, 3)
+		return from
+	}
+	for _, at := range []string{"127.0.0.7", "127.0.0.8", "127.0.0.1"} {
+		if from := ask(at); from.Addr().String() != at {
+			t.Errorf("who asks %s is answered from %v", at, from)
+		}
+	}
+	if server.pins.used.Load() {
+		t.Error("what the machine chooses by itself is remembered")
+	}
+}
+
+func TestASourceThatIsGoneIsForgotten(t *testing.T) {
+	server, client := listen(t, "0.0.0.0:0"), listen(t, "127.0.0.1:0")
+	server.pins.put(client.LocalAddr(), netip.MustParseAddr("192.0.2.7")) // not ours
+	if err := server.Write([]byte("!"), 0, client.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	if _, from := receive(t, client, 1); from.Addr().String() != "127.0.0.1" {
+		t.Errorf("answered from %v", from)
+	}
+	if server.pins.used.Load() {
+		t.Error("it is still remembered")
+	}
+}

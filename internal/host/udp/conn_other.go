@@ -68,6 +68,9 @@ func (c *Conn) Read(b []byte) (n, seg int, from netip.AddrPort, err error) {
 	return n, n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
 }
 
+// AnswerHere does nothing: the system chooses.
+func (*Conn) AnswerHere(netip.AddrPort) {}
+
 // Behind reports false: nothing can be had without waiting.
 func (*Conn) Behind() bool { return false }
 

@@ -42,6 +42,9 @@ type message struct {
 
 	// Of a socket aside, which has an address of its own and sends from another one.
 	aside bool
+	// pinned: from is where this receiver has asked.
+	pinned bool
+
 	from  [16]byte   // that address; of IPv4 0 lets the kernel choose
 	fixed bool       // it is that of a socket; else it was chosen for aimed
 	aimed netip.Addr // whom it was chosen for
@@ -83,7 +86,7 @@ func (m *message) sendmsg(fd uintptr) {
 		b, used = m.attach(used, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(b, uint16(m.seg))
 	}
-	if m.aside {
+	if m.aside || m.pinned {
 		used = m.attachSource(used)
 	}
 	m.prepare(used)
@@ -118,23 +121,56 @@ func (m *message) attachSource(used int) (end int) {
 // segment returns the datagram size the kernel reported, or n when it joined nothing. What it
 // reported is not sane when it can be no size of these datagrams, or when some of it was lost.
 func (m *message) segment() (size int, sane bool) {
+	size, sane = m.n, m.header.Flags&unix.MSG_CTRUNC == 0
+	whole := m.eachControl(func(level, kind int32, b []byte) bool {
+		if level != unix.IPPROTO_UDP || kind != unix.UDP_GRO || len(b) < 4 {
+			return true
+		}
+		if seg := int(int32(binary.NativeEndian.Uint32(b))); seg > 0 && seg <= m.n {
+			size, sane = seg, true
+		} else {
+			sane = false
+		}
+		return false
+	})
+	if !whole {
+		return m.n, false
+	}
+	return size, sane
+}
+
+// arrivedAt is the own address that the datagrams were sent to, or the zero Addr.
+func (m *message) arrivedAt() (at netip.Addr) {
+	m.eachControl(func(level, kind int32, b []byte) bool {
+		switch {
+		case level == unix.IPPROTO_IP && kind == unix.IP_PKTINFO &&
+			len(b) >= unix.SizeofInet4Pktinfo:
+			at = netip.AddrFrom4([4]byte(b[4:8]))
+		case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO &&
+			len(b) >= unix.SizeofInet6Pktinfo:
+			at = netip.AddrFrom16([16]byte(b[:16]))
+		}
+		return !at.IsValid()
+	})
+	return at
+}
+
+// eachControl calls f for each control message until it returns false, and reports whether all of
+// them have a form.
+func (m *message) eachControl(f func(level, kind int32, body []byte) bool) bool {
 	oob := m.control[:min(int(m.header.Controllen), len(m.control))]
-	for len(oob) >= unix.CmsgLen(4) {
+	for len(oob) >= unix.CmsgLen(0) {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(oob)))
 		length := int(h.Len)
 		if length < unix.CmsgLen(0) || length > len(oob) {
-			return m.n, false
+			return false
 		}
-		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && length >= unix.CmsgLen(4) {
-			seg := int(int32(binary.NativeEndian.Uint32(oob[unix.CmsgLen(0):])))
-			if seg > 0 && seg <= m.n {
-				return seg, true
-			}
-			return m.n, false
+		if !f(h.Level, h.Type, oob[unix.CmsgLen(0):length]) {
+			return true
 		}
 		oob = oob[min(len(oob), unix.CmsgSpace(length-unix.CmsgLen(0))):]
 	}
-	return m.n, m.header.Flags&unix.MSG_CTRUNC == 0
+	return true
 }
 
 // sender returns the address recvmsg stored. Only link-local IPv6 senders carry a zone, a number.

@@ -55,31 +55,30 @@ func openSocket(addr netip.AddrPort, setup func(fd int) error) (*socket, error) 
 
 // bind gives the socket its address. One of IPv6 never takes what is meant for IPv4.
 func bind(fd int, addr netip.AddrPort) error {
-	var to unix.Sockaddr = &unix.SockaddrInet4{Port: int(addr.Port()), Addr: as4(addr.Addr())}
-	if !addr.Addr().Is4() {
-		zone, err := scope(addr.Addr().Zone())
-		if err != nil {
-			return err
-		}
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	family, at, err := sockaddr(addr)
+	if err != nil {
+		return err
+	}
+	if family == unix.AF_INET6 {
+		err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
 		if err != nil {
 			return fmt.Errorf("keep to IPv6: %w", err)
 		}
-		to = &unix.SockaddrInet6{
-			Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: zone,
-		}
 	}
-	if err := unix.Bind(fd, to); err != nil {
+	if err := unix.Bind(fd, at); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	return nil
 }
 
-func as4(a netip.Addr) (b [4]byte) {
-	if a.Is4() {
-		b = a.As4()
+// sockaddr is an address as system calls take it.
+func sockaddr(a netip.AddrPort) (family int, sa unix.Sockaddr, err error) {
+	if a.Addr().Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, nil
 	}
-	return b
+	zone, err := scope(a.Addr().Zone())
+	sa = &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zone}
+	return unix.AF_INET6, sa, err
 }
 
 // watch hands the socket to the poller.

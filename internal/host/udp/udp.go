@@ -57,6 +57,7 @@ type Options struct {
 
 	beside bool // it shares its address, or only its port, with another socket of ours
 	aside  bool // it receives nothing
+	pins   *pins
 }
 
 func (o Options) bufferBytes() int {
