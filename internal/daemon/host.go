@@ -221,8 +221,18 @@ func driverHint() string {
 // openFilter raises the wall around the overlay's addresses before the device comes up.
 // A kernel without packet filter can still be a plain node.
 func (d *daemon) openFilter() error {
-	res := d.files.cfg.Resolver
-	filter, err := nft.Open(tableName(d.files.cfg.Device.Chain), nft.Guard{
+	res, table := d.files.cfg.Resolver, tableName(d.files.cfg.Device.Chain)
+	claim, err := nft.NewClaim(table)
+	switch {
+	case err == nil:
+		d.later(claim.Close)
+	case taken(err):
+		return failf(ExitInUse, "firewall-chain-name: another mccd uses the table %s", table).
+			withHint("stop it, or choose another firewall-chain-name in %s", d.files.path)
+	default:
+		d.log.problem("claiming the packet filter's table", err)
+	}
+	filter, err := nft.Open(table, nft.Guard{
 		Tun:    d.host.device.Name(),
 		Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
 	})

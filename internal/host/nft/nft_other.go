@@ -44,3 +44,12 @@ func (*Watch) Close() error { return nil }
 
 // Rivals returns [ErrUnsupported].
 func Rivals(string) ([]string, error) { return nil, ErrUnsupported }
+
+// Claim would keep a table's name.
+type Claim struct{}
+
+// NewClaim returns [ErrUnsupported].
+func NewClaim(string) (*Claim, error) { return nil, ErrUnsupported }
+
+// Close does nothing.
+func (*Claim) Close() error { return nil }
