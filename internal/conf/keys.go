@@ -199,7 +199,7 @@ var coreKeys = []key[Config]{
 	{
 		name: "accept-tunnels", def: "trusted",
 		doc: "Which offered tunnels are taken: trusted (from trusted nodes and networks,\n" +
-			"without asking) or manual (after mcc accept-tunnel).",
+			"without asking, up to 16 of one node) or manual (after mcc accept-tunnel).",
 		field: enum(func(c *Config) *string { return &c.Tunnels.Accept }, "trusted", "manual"),
 	},
 	{

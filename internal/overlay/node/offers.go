@@ -182,7 +182,12 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
 	t.Name = nameOf(t)
 	if !known {
-		if refused := n.tunnels.Add(t); refused != nil {
+		refused := n.tunnels.Add(t)
+		if t.Auto && errors.Is(refused, tunnel.ErrOfferer) {
+			t.Auto, t.Pending = false, true // a person may want more of them
+			refused = n.tunnels.Add(t)
+		}
+		if refused != nil {
 			n.refuseOffer(now, c, o.ID, refused)
 			return nil
 		}

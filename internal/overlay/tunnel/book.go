@@ -17,6 +17,10 @@ const (
 	// MaxAuto is how many tunnels of one offering node are accepted without a person.
 	MaxAuto = 16
 
+	// MaxOffered is how many tunnels of one offering node may wait for a person: more are nothing
+	// that a person looks at.
+	MaxOffered = 256
+
 	// MaxTombstones is how many deleted tunnels of one remote node are remembered.
 	MaxTombstones = 16
 )
@@ -27,8 +31,9 @@ var (
 	ErrFull = errors.New("too many tunnels")
 	// ErrExists says that there is a tunnel with this id or with this remote key.
 	ErrExists = errors.New("tunnel exists")
-	// ErrOfferer says that the remote node already has MaxAuto tunnels that nobody looked at.
-	ErrOfferer = errors.New("too many tunnels accepted from this node without a person")
+	// ErrOfferer says that the remote node already has MaxAuto tunnels that nobody looked at, or
+	// MaxOffered that wait for somebody.
+	ErrOfferer = errors.New("too many tunnels offered by this node")
 )
 
 // Book holds the tunnels of a node, each once, in the order of their ids. The tunnels belong to
@@ -60,7 +65,8 @@ func (b *Book) Add(t *Tunnel) error {
 	if len(b.list) >= MaxTunnels {
 		return fmt.Errorf("add tunnel %v: %w: there are %d", t.ID, ErrFull, len(b.list))
 	}
-	if t.Auto && !t.Deleted && b.count(t.RemoteNode, isAuto) >= MaxAuto {
+	if t.Auto && !t.Deleted && b.count(t.RemoteNode, isAuto) >= MaxAuto ||
+		t.Pending && b.count(t.RemoteNode, isPending) >= MaxOffered {
 		return fmt.Errorf("add tunnel %v of %v: %w", t.ID, t.RemoteNode, ErrOfferer)
 	}
 	b.list = slices.Insert(b.list, at, t)
@@ -71,6 +77,7 @@ func (b *Book) Add(t *Tunnel) error {
 }
 
 func isAuto(t *Tunnel) bool    { return t.Auto && !t.Deleted }
+func isPending(t *Tunnel) bool { return t.Pending }
 func isDeleted(t *Tunnel) bool { return t.Deleted }
 
 // count says how many tunnels to a node are of some kind.

@@ -137,6 +137,22 @@ func TestAnOffererGetsOnlySoManyTunnelsWithoutAPerson(t *testing.T) {
 	mustAdd(t, b, automatic(100))
 }
 
+func TestOnlySoManyTunnelsOfOneOffererWaitForAPerson(t *testing.T) {
+	b := tunnel.NewBook()
+	waiting := func(n uint64) *tunnel.Tunnel {
+		x := automatic(n)
+		x.Auto, x.Pending = false, true
+		return x
+	}
+	for n := range uint64(tunnel.MaxOffered) {
+		mustAdd(t, b, waiting(n+1))
+	}
+	if err := b.Add(waiting(1000)); !errors.Is(err, tunnel.ErrOfferer) {
+		t.Errorf("one too many: %v", err)
+	}
+	mustAdd(t, b, automatic(1001))
+}
+
 func TestADeletedTunnelLeavesAStoneWithoutSecrets(t *testing.T) {
 	b := tunnel.NewBook()
 	x := sample()
