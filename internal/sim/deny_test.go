@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"staex/internal/overlay/flow"
 	"staex/internal/overlay/node"
+	"staex/internal/overlay/tunnel"
 )
 
 func TestNothingPassesButWhatTheTunnelNames(t *testing.T) {
@@ -129,6 +131,25 @@ func TestADisabledTunnelStaysDisabledAfterARestart(t *testing.T) {
 	sound(t, w)
 }
 
+func TestATunnelThatItsClientDeletedDoesNotComeBack(t *testing.T) {
+	w := home(35)
+	g, c := agreed(t, w)
+	must(c.Apply(node.DeleteTunnel{Tunnel: "meter"}))
+	w.Run(10 * time.Second)
+	for _, h := range []*Host{g, c, g} {
+		h.Kill()
+		h.Start()
+		w.Run(time.Minute)
+		if n := len(c.Node.Tunnels()); n != 0 {
+			t.Fatalf("after %s started again the client has %d tunnels", h.Name, n)
+		}
+	}
+	if c.Ask("meter", 5000, 161, "x") {
+		t.Error("its name resolves")
+	}
+	sound(t, w)
+}
+
 func TestADeletedTunnelIsGoneAtBothEnds(t *testing.T) {
 	w := home(27)
 	g, c := agreed(t, w)
@@ -160,6 +181,40 @@ func TestAnOfferWaitsForAPersonWhereOneIsWanted(t *testing.T) {
 	}
 	must(c.Apply(node.AcceptTunnel{Tunnel: "meter"}))
 	talks(t, w, c, "meter", "accepted", 20*time.Second)
+	sound(t, w)
+}
+
+func TestAPersonDecidesAboutMoreThanSixteenTunnelsOfOneNode(t *testing.T) {
+	w := New(34)
+	w.Add(Config{Name: "root", Addr: "203.0.113.1:9376"})
+	for i, name := range []string{"gateway", "technician"} {
+		w.Add(Config{
+			Name: name, Addr: []string{"192.0.2.2:9376", "192.0.2.3:9376"}[i],
+			Parents: []string{"203.0.113.1:9376"},
+		})
+	}
+	g, c := w.Host("gateway"), w.Host("technician")
+	g.Serve = Shout
+	w.Run(3 * time.Second)
+	const offered = tunnel.MaxAuto + 2
+	for i := range offered {
+		g.Tunnel(fmt.Sprint("meter", i), c, snmp)
+	}
+	w.Run(time.Minute)
+	var waits []string
+	for _, x := range c.Node.Tunnels() {
+		if x.Pending {
+			waits = append(waits, x.Name)
+		}
+	}
+	if n := len(c.Node.Tunnels()); n != offered || len(waits) != offered-tunnel.MaxAuto {
+		t.Fatalf("%d tunnels, of which %q wait for a person", n, waits)
+	}
+	must(c.Apply(node.AcceptTunnel{Tunnel: waits[0]}))
+	talks(t, w, c, waits[0], "accepted", 20*time.Second)
+	if c.Ask(waits[1], 5000, 161, "x") {
+		t.Errorf("%s resolves before anybody accepted", waits[1])
+	}
 	sound(t, w)
 }
 

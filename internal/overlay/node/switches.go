@@ -113,7 +113,8 @@ func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
 	n.event(Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode, Text: text})
 }
 
-// fromSwitchOK ends the telling; the tombstone of a deleted tunnel has done its work.
+// fromSwitchOK ends the telling. The tombstone of a tunnel deleted here has done its work at the
+// server end; at the client end it stays, or the next offer would bring the tunnel back.
 func (n *Node) fromSwitchOK(now clock.Reading, c *conversation, b []byte) error {
 	s, err := wire.ParseSwitchOK(b)
 	if err != nil {
@@ -128,8 +129,10 @@ func (n *Node) fromSwitchOK(now clock.Reading, c *conversation, b []byte) error 
 		switch {
 		case t.Deleted:
 			n.endOffer(t)
-			n.tunnels.Remove(t.ID)
-			n.keep(tunnelPrefix+t.ID.String(), nil)
+			if t.Side == tunnel.Server {
+				n.tunnels.Remove(t.ID)
+				n.keep(tunnelPrefix+t.ID.String(), nil)
+			}
 		case t.Side == tunnel.Client:
 			n.endOffer(t)
 		default:
