@@ -90,7 +90,7 @@ func (a *app) secretOf(network *ident.NetworkCert, whose string, stdin bool) (
 			return nil, failf(exitFailed, "the %s private key is protected: %v", whose, missing).
 				withHint("its passphrase belongs on line 2 of standard input")
 		}
-		secret, err = ident.DecodeSecretTextWithPassphrase([]byte(text), []byte(pass))
+		secret, err = ident.OpenSecretText([]byte(text), []byte(pass))
 	}
 	if err != nil {
 		return nil, failf(exitFailed, "the %s private key: %v", whose, err)

@@ -95,10 +95,9 @@ func DecodeSecretText(b []byte) (*Secret, error) {
 	return SecretFromSeed([KeySize]byte(seed)), nil
 }
 
-// DecodeSecretTextWithPassphrase is DecodeSecretText for a key that may be protected. pass is used
-// only then; the error wraps ErrPassphrase as well if there is none, if it is wrong, or if the line
-// was changed.
-func DecodeSecretTextWithPassphrase(b, pass []byte) (*Secret, error) {
+// OpenSecretText is DecodeSecretText for a key that may be protected, which pass opens. The error
+// wraps ErrPassphrase as well if there is none, if it is wrong, or if the line was changed.
+func OpenSecretText(b, pass []byte) (*Secret, error) {
 	key, err := protected(b)
 	switch {
 	case err != nil:

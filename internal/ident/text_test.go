@@ -80,7 +80,7 @@ func TestPrivateKeyFilesReadBack(t *testing.T) {
 		"plain": string(plain), "protected": line, "with line break": " " + line + "\r\n",
 		"two lanes": protect(secret.Seed(), "open sesame", 16, 2, 2),
 	} {
-		got, err := ident.DecodeSecretTextWithPassphrase([]byte(text), []byte("open sesame"))
+		got, err := ident.OpenSecretText([]byte(text), []byte("open sesame"))
 		if err != nil || !got.Equal(secret) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -94,7 +94,7 @@ func TestProtectedKeyNeedsItsPassphrase(t *testing.T) {
 	secret := secretOf(9)
 	line := protect(secret.Seed(), "open sesame", 8, 1, 1)
 	for _, pass := range []string{"", "open sesam", "Open sesame", "open sesame "} {
-		_, err := ident.DecodeSecretTextWithPassphrase([]byte(line), []byte(pass))
+		_, err := ident.OpenSecretText([]byte(line), []byte(pass))
 		if !errors.Is(err, ident.ErrPassphrase) {
 			t.Errorf("with %q: %v", pass, err)
 		}
@@ -105,7 +105,7 @@ func TestProtectedKeyNeedsItsPassphrase(t *testing.T) {
 		"sealed": line[:sealed] + swapFirst(line[sealed:]),
 		"salt":   strings.Replace(line, ":MDEy", ":MDEz", 1),
 	} {
-		_, err := ident.DecodeSecretTextWithPassphrase([]byte(changed), []byte("open sesame"))
+		_, err := ident.OpenSecretText([]byte(changed), []byte("open sesame"))
 		if changed == line || !errors.Is(err, ident.ErrPassphrase) {
 			t.Errorf("with the %s changed: %v", name, err)
 		}
@@ -180,7 +180,7 @@ func TestWrongPrivateKeyFilesAreExplainedAndNotRepeated(t *testing.T) {
 		{"huge", line + strings.Repeat("A", ident.MaxTextSize), ident.ErrSecret},
 	}
 	for _, tt := range tests {
-		_, err := ident.DecodeSecretTextWithPassphrase([]byte(tt.text), []byte("p"))
+		_, err := ident.OpenSecretText([]byte(tt.text), []byte("p"))
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
 		}
