@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,7 @@ type Device struct {
 	raw      syscall.RawConn
 	name     string
 	offloads Offloads
+	closed   atomic.Bool
 	single   int // reads left without super-packets, owned by the reading goroutine
 
 	// The arguments and results of a read, owned by the reading goroutine.
@@ -156,6 +158,7 @@ func (d *Device) Offloads() Offloads { return d.offloads }
 // routes. A waiting Read returns an error that satisfies errors.Is(err, os.ErrClosed), and so does
 // every call after it.
 func (d *Device) Close() error {
+	d.closed.Store(true)
 	if err := d.file.Close(); err != nil {
 		return fmt.Errorf("tun: close %s: %w", d.name, err)
 	}
@@ -195,14 +198,22 @@ func (d *Device) read(b []byte, wait bool) (int, error) {
 	in.buf = nil
 	switch {
 	case err != nil:
-		// The poller's own error has no exported name; without a deadline it means one thing.
-		return 0, fmt.Errorf("tun: read %s: %w", d.name, os.ErrClosed)
+		return 0, fmt.Errorf("tun: read %s: %w", d.name, d.ended(err))
 	case in.errno == unix.EAGAIN:
 		return 0, nil
 	case in.errno != 0:
 		return 0, fmt.Errorf("tun: read %s: %w", d.name, in.errno)
 	}
 	return in.n, nil
+}
+
+// ended is an error of the poller: it has no exported name for a file that was closed, and another
+// error for a device that somebody deleted.
+func (d *Device) ended(err error) error {
+	if d.closed.Load() {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // tryRead is called by the poller with the descriptor; false means wait until it is readable.
@@ -242,7 +253,7 @@ func (d *Device) write(b []byte) error {
 	err := d.raw.Write(d.out.try)
 	d.out.buf = nil
 	if err != nil {
-		return fmt.Errorf("tun: write %s: %w", d.name, os.ErrClosed) // as in read
+		return fmt.Errorf("tun: write %s: %w", d.name, d.ended(err))
 	}
 	if d.out.errno != 0 {
 		return fmt.Errorf("tun: write %s: %w", d.name, d.out.errno)
