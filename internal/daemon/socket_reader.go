@@ -76,7 +76,7 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 }
 
 // more takes what else waits in a socket, behind the n bytes that the buffer has already, as long
-// as it surely fits. It returns how many bytes there are then. What goes wrong goes wrong again
+// as it surely fits. It returns how many bytes there are then. An error of the socket comes again
 // with the next Read.
 func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) int {
 	for n <= len(buf)-udp.MaxBatch && w.RoomForBatch() {
