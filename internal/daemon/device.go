@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"staex/internal/host/tun"
+	"staex/internal/overlay/flow"
 )
 
 // device is the virtual device as the goroutines share it. Anybody with the right to may delete the
@@ -53,24 +54,7 @@ func (v *device) Write(b []byte) error {
 	if len(queues) == 1 {
 		return queues[0].Write(b)
 	}
-	return queues[flowOf(b)%uint(len(queues))].Write(b)
-}
-
-// flowOf is a number that the packets of one flow have in common: the sum of their ports and of
-// the last bytes of their addresses. b begins with an offload header.
-func flowOf(b []byte) (n uint) {
-	const ip4Last, ip6Last, ports = 15, 23, 4 // last byte of the source; from there to the ports
-	at, size := tun.HeaderSize+ip4Last, 4
-	if len(b) > tun.HeaderSize && b[tun.HeaderSize]>>4 == 6 {
-		at, size = tun.HeaderSize+ip6Last, 16
-	}
-	if len(b) < at+size+1+ports {
-		return 0
-	}
-	for _, x := range b[at+size+1 : at+size+1+ports] {
-		n += uint(x)
-	}
-	return n + uint(b[at]) + uint(b[at+size])
+	return queues[flow.Spread(b)%uint(len(queues))].Write(b)
 }
 
 // replace opens another device of the same name in the place of one that was deleted or renamed.
