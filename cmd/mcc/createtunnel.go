@@ -151,6 +151,12 @@ type place struct {
 	running    bool // the daemon answered
 }
 
+// reads tells whether the daemon takes tunnels from a directory.
+func (p place) reads(dir string) bool {
+	known := []string{filepath.Clean(p.tunnels), filepath.Clean(p.dependents)}
+	return slices.Contains(known, filepath.Clean(dir))
+}
+
 // find asks the daemon where its files are; without one the documented places hold.
 func (a *app) find() (place, error) {
 	path := filepath.Join(conf.DefaultDir, conf.FileName)
@@ -196,6 +202,9 @@ func (a *app) createTunnel(t *creating, named bool) error {
 	if t.dir == "" {
 		t.dir = p.tunnels
 	}
+	if err := t.checkRemote(p); err != nil {
+		return err
+	}
 	secret, signer, err := a.endpointKeys(t, p, named)
 	if err != nil {
 		return err
@@ -215,6 +224,17 @@ func (a *app) createTunnel(t *creating, named bool) error {
 	return a.show(done, func() {
 		a.printf("tunnel  %s\nid      %s\nfile    %s\n", done.Name, done.ID, done.Config)
 	})
+}
+
+// checkRemote refuses this node as the other end: an offer to itself waits for ever. Files for
+// another machine go to a directory that this node does not read.
+func (t *creating) checkRemote(p place) error {
+	own, err := readNodeCert(p.config.Certs.Node)
+	if err != nil || own.Key != t.cert.Peer || !p.reads(t.dir) {
+		return nil //nolint:nilerr // without a certificate there is no node to mistake for another
+	}
+	return usagef("--remote-node: %v is this node itself, and a tunnel needs two", own.Key).
+		withHint("name the node that is to reach the targets: mcc id says its id there")
 }
 
 // endpointKeys makes the key of an endpoint, settles its name, and gets the key that signs its
@@ -304,8 +324,7 @@ func (a *app) reload(p place, dir string) (running bool, err error) {
 		a.notef("the daemon does not run: the tunnel starts with it")
 		return false, nil
 	}
-	known := []string{filepath.Clean(p.tunnels), filepath.Clean(p.dependents)}
-	if !slices.Contains(known, filepath.Clean(dir)) {
+	if !p.reads(dir) {
 		a.notef("the daemon reads %s and not %s", p.tunnels, dir)
 	}
 	var r api.ReloadReply

@@ -49,3 +49,25 @@ func TestAPersonDecidesAboutOffersWhereTheConfigurationSaysSo(t *testing.T) {
 	c.end(t)
 	s.end(t)
 }
+
+func TestATunnelToTheNodeItselfIsRefusedAtOnceAndStopsNoOther(t *testing.T) {
+	needDevices(t)
+	server, client := pair(t)
+	c, s := client.start(t), server.start(t)
+	server.offer(t, "mine", "tcp:80", server.id)
+	server.offer(t, "camera1", "tcp:80", client.id)
+	var r api.ReloadReply
+	s.ask(t, api.OpReloadTunnels, nil, &r)
+	const why = "tunnel mine: its remote node is this node itself"
+	if len(r.Problems) != 1 || !strings.Contains(r.Problems[0], why) {
+		t.Errorf("the reload tells of %q", r.Problems)
+	}
+	var h api.HealthReply
+	s.ask(t, api.OpHealth, nil, &h)
+	if h.OK || !strings.Contains(strings.Join(h.Problems, " "), why) {
+		t.Errorf("health: %+v", h)
+	}
+	until(t, "the other one is up", func() bool { return s.states(t) == "camera1 active" })
+	c.end(t)
+	s.end(t)
+}

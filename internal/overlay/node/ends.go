@@ -102,6 +102,9 @@ func (n *Node) setServer(now clock.Reading, s ServerTunnel) error {
 	if s.Secret.ID() != s.Cert.Key {
 		return ErrWrongKey
 	}
+	if s.Cert.Peer == n.self {
+		return ErrSelf // its offer would wait for ever
+	}
 	t, known := n.tunnels.ByID(s.Cert.Key)
 	if !known {
 		t = &tunnel.Tunnel{ID: s.Cert.Key, Side: tunnel.Server}

@@ -33,6 +33,7 @@ var (
 	ErrWrongPin = errors.New("another key answered than the one pinned in parents")
 	ErrWrongKey = errors.New("the certificate speaks of another key")
 	ErrNotFound = errors.New("not found")
+	ErrSelf     = errors.New("its remote node is this node itself, and a tunnel needs two")
 	ErrProof    = errors.New("nothing proves that its private key is there")
 	ErrInUse    = errors.New("the key is in use for something else")
 	ErrFull     = errors.New("this node has as many neighbours as it can hold")
