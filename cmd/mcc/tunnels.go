@@ -46,13 +46,30 @@ func tunnelTable(tunnels []api.Tunnel) string {
 	return table(rows)
 }
 
+const deleting = "Either node of a tunnel can delete it, and no other: the other one is told " +
+	"over their session, or when\nit is back. Where the tunnel was created its files move to " +
+	"deleted in the tunnels directory, whichever\nend deleted it, and the client keeps a mark: " +
+	"files that are moved back do not bring the tunnel back,\nand mcc create-tunnel makes a new " +
+	"one. mcc disable-tunnel stops the traffic and deletes nothing."
+
 // switches are the commands that change one tunnel by name or id.
-var switches = []struct{ op, short, done string }{
+var switches = []switching{
 	{api.OpAcceptTunnel, "Accept a tunnel that another node offers", "accepted"},
 	{api.OpRejectTunnel, "Reject a tunnel that another node offers", "rejected"},
 	{api.OpDisableTunnel, "Stop a tunnel's traffic at once and keep the tunnel", "disabled"},
 	{api.OpEnableTunnel, "Let a disabled tunnel's traffic pass again", "enabled"},
 	{api.OpDeleteTunnel, "Delete a tunnel at both ends", "deleted"},
+}
+
+// A switching is one of them: the operation, what it does, and the word for what is done.
+type switching struct{ op, short, done string }
+
+func (s switching) long() string {
+	text := s.short + ". TUNNEL is its name or its id as mcc tunnels shows them."
+	if s.op == api.OpDeleteTunnel {
+		text += "\n" + deleting
+	}
+	return text
 }
 
 func (a *app) switchCommands() []*cobra.Command {
@@ -61,7 +78,7 @@ func (a *app) switchCommands() []*cobra.Command {
 		all = append(all, a.formatted(&cobra.Command{
 			Use:   s.op + " TUNNEL",
 			Short: s.short,
-			Long:  s.short + ". TUNNEL is its name or its id as mcc tunnels shows them.",
+			Long:  s.long(),
 			Args:  takes(1, 1),
 			RunE: a.do(func(words []string) error {
 				var r api.TunnelReply

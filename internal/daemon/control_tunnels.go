@@ -96,7 +96,7 @@ func (c *control) apply(op string, t *tunnel.Tunnel, now clock.Reading, out *nod
 		command = node.SwitchTunnel{Tunnel: id, On: op == api.OpEnableTunnel}
 	default:
 		if t.Side == tunnel.Server {
-			if err := shelve(dirOf(c.d.files.cfg, t.Name), t.Name); err != nil {
+			if err := shelve(c.d.files.cfg, t.ID, t.Name); err != nil {
 				return err
 			}
 		}

@@ -39,6 +39,7 @@ var lines = map[node.EventKind]struct {
 	node.EventKeepAlive:      {slog.LevelInfo, "keep-alive period learned"},
 	node.EventCloned:         {slog.LevelWarn, "a key is used by two devices"},
 	node.EventNameClash:      {slog.LevelWarn, "a name is claimed twice"},
+	node.EventTunnelDeleted:  {slog.LevelWarn, "tunnel deleted by the other end"},
 }
 
 // event writes an event's line.
@@ -83,6 +84,10 @@ func (l *loop) report(now clock.Reading, events []node.Event) {
 			l.refused[e.Tunnel] = e.Text
 		case node.EventTunnelUp, node.EventTunnelChanged:
 			delete(l.refused, e.Tunnel)
+		case node.EventTunnelDeleted:
+			delete(l.refused, e.Tunnel)
+			l.d.log.problem("moving the files of a deleted tunnel",
+				shelve(l.d.files.cfg, e.Tunnel, e.Text))
 		default:
 			// the line in the log is all there is to do
 		}

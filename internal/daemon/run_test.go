@@ -309,6 +309,12 @@ func TestTunnelsAreSwitchedAndDeletedFromTheSocket(t *testing.T) {
 	if err != nil || len(moved) != 3 || len(left) != 0 {
 		t.Errorf("files moved: %v, left: %v", moved, left)
 	}
+	c.ask(t, api.OpDeleteTunnel, api.TunnelArgs{Tunnel: "camera2"}, nil)
+	until(t, "the server's end is gone, and its files are out of the way", func() bool {
+		moved, _ := filepath.Glob(server.path("tunnels/deleted/camera2*"))
+		left, _ := filepath.Glob(server.path("tunnels/camera2*"))
+		return s.states(t)+c.states(t) == "" && len(moved) == 3 && len(left) == 0
+	})
 	if err := s.call(t, api.OpDeleteTunnel, api.TunnelArgs{Tunnel: "camera1"}, nil); err == nil ||
 		!strings.Contains(err.Error(), "there is no tunnel camera1") {
 		t.Errorf("deleting twice: %v", err)

@@ -237,8 +237,10 @@ func keepBroken(set tunnelSet, before []*tunnel.Tunnel) (list []node.ServerTunne
 const deletedDir = "deleted"
 
 // shelve moves the files of a server tunnel out of the way, so that it is not found again. The
-// configuration goes first: without it the others mean nothing.
-func shelve(dir, name string) error {
+// configuration goes first: without it the others mean nothing. Files of another key are another
+// tunnel's and stay.
+func shelve(cfg *conf.Config, id ident.NodeID, name string) error {
+	dir := dirOf(cfg, name)
 	path := filepath.Join(dir, name+conf.TunnelSuffix)
 	text, err := disk.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -253,6 +255,9 @@ func shelve(dir, name string) error {
 	}
 	move := []string{path}
 	if f, err := conf.ParseTunnel(text, path, dir); err == nil {
+		if c, err := readEndpointCert(f.Certificate); err == nil && c.Key != id {
+			return nil
+		}
 		for _, p := range []string{f.Certificate, f.PrivateKey} {
 			if filepath.Dir(p) == dir {
 				move = append(move, p)

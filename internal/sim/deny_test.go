@@ -140,8 +140,10 @@ func TestATunnelThatItsClientDeletedDoesNotComeBack(t *testing.T) {
 		h.Kill()
 		h.Start()
 		w.Run(time.Minute)
-		if n := len(c.Node.Tunnels()); n != 0 {
-			t.Fatalf("after %s started again the client has %d tunnels", h.Name, n)
+		// The gateway's files are still there, as where they could not be moved.
+		if cn, gn := len(c.Node.Tunnels()), len(g.Node.Tunnels()); cn+gn != 0 {
+			t.Fatalf("after %s started again the client has %d tunnels, the server %d", h.Name,
+				cn, gn)
 		}
 	}
 	if c.Ask("meter", 5000, 161, "x") {
@@ -151,13 +153,36 @@ func TestATunnelThatItsClientDeletedDoesNotComeBack(t *testing.T) {
 }
 
 func TestADeletedTunnelIsGoneAtBothEnds(t *testing.T) {
-	w := home(27)
-	g, c := agreed(t, w)
-	must(g.Apply(node.DeleteTunnel{Tunnel: "meter"}))
-	if !w.Until(20*time.Second, func() bool { return len(c.Node.Tunnels()) == 0 }) {
-		t.Error("the client still has the tunnel")
+	for _, end := range []string{"gateway", "technician"} {
+		t.Run(end, func(t *testing.T) {
+			w := home(27)
+			g, c := agreed(t, w)
+			must(w.Host(end).Apply(node.DeleteTunnel{Tunnel: "meter"}))
+			if !w.Until(20*time.Second, func() bool { return len(c.Node.Tunnels()) == 0 }) {
+				t.Error("the client still has the tunnel")
+			}
+			if !w.Until(20*time.Second, func() bool { return len(g.Node.Tunnels()) == 0 }) {
+				t.Error("the server still has the tunnel")
+			}
+			if told := happened(g, node.EventTunnelDeleted, "meter"); told != (end != g.Name) {
+				t.Errorf("the gateway was told to move the files: %v", told)
+			}
+			sound(t, w)
+		})
 	}
-	if len(g.Node.Tunnels()) != 0 {
+}
+
+func TestAServerThatWasAwayLearnsThatItsTunnelWasDeleted(t *testing.T) {
+	w := home(36)
+	g, c := agreed(t, w)
+	g.Kill()
+	must(c.Apply(node.DeleteTunnel{Tunnel: "meter"}))
+	w.Run(time.Minute)
+	c.Kill() // with it goes that somebody is still to be told
+	c.Start()
+	w.Run(time.Minute)
+	g.Start()
+	if !w.Until(time.Minute, func() bool { return len(g.Node.Tunnels()) == 0 }) {
 		t.Error("the server still has the tunnel")
 	}
 	sound(t, w)

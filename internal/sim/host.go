@@ -294,6 +294,7 @@ var eventNames = map[node.EventKind]string{
 	node.EventRevoked: "keys revoked", node.EventWithheld: "a list is withheld",
 	node.EventSessionMoved: "session moved with", node.EventKeepAlive: "another keep-alive period",
 	node.EventNameClash: "name claimed twice by", node.EventCloned: "key used twice:",
+	node.EventTunnelDeleted: "deleted by the other end",
 }
 
 // Keys are the keys of the world's own network, to name it in a configuration.

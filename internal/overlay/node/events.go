@@ -37,6 +37,7 @@ const (
 	EventKeepAlive                           // how often the parent hears of us changed (Took)
 	EventNameClash                           // several nodes claim a name (Key = who lost it, Text)
 	EventCloned                              // two devices use one key (Key, Text)
+	EventTunnelDeleted                       // the client end deleted it (Tunnel, Key, Text = name)
 )
 
 // Event is one typed fact. Fields that a kind does not name are zero.

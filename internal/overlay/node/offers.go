@@ -166,6 +166,9 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {
 		n.count(drop.NotAdmitted)
 		n.reject(now, c, o.ID, wire.RejectByHand)
+		if t.Deleted && t.RemoteNode == c.key.remote && n.offers[t.ID] == nil {
+			n.tellChange(now, t, wire.SwitchDeleted) // it was away, or could not keep it
+		}
 		return nil
 	}
 	if !known {

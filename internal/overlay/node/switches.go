@@ -52,6 +52,11 @@ func (n *Node) changed(now clock.Reading, t *tunnel.Tunnel, change uint8, text s
 	if t.Revoked {
 		return
 	}
+	n.tellChange(now, t, change)
+}
+
+// tellChange tells the other end until it confirms.
+func (n *Node) tellChange(now clock.Reading, t *tunnel.Tunnel, change uint8) {
 	n.endOffer(t)
 	n.offerAgain(now, t)
 	o := n.offers[t.ID]
@@ -97,15 +102,14 @@ func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
 	case wire.SwitchDeleted:
 		n.endOffer(t)
 		n.closeEnd(now, t)
-		text = "deleted by the other end"
-		if t.Side == tunnel.Client {
-			n.tunnels.Remove(t.ID)
-			n.keep(tunnelPrefix+t.ID.String(), nil)
-		} else {
-			t.DisabledThere, t.RemoteKey = true, ident.NodeID{}
-			n.saveTunnel(t)
+		n.tunnels.Remove(t.ID)
+		n.keep(tunnelPrefix+t.ID.String(), nil)
+		e := Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode}
+		e.Text = "deleted by the other end"
+		if t.Side == tunnel.Server {
+			e.Kind, e.Text = EventTunnelDeleted, t.Name
 		}
-		n.event(Event{Kind: EventTunnelChanged, Tunnel: t.ID, Key: t.RemoteNode, Text: text})
+		n.event(e)
 		return
 	}
 	n.saveTunnel(t)
