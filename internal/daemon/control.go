@@ -246,28 +246,29 @@ func (c *control) row(x node.Info, now clock.Reading) api.Node {
 
 func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 	var r api.ResolveReply
-	found := false
+	var others []string // what there is of kinds that nobody asked for
 	id, known := c.d.find(ctx, a.Address)
 	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
 		if !known {
 			return
 		}
 		if a.Target == api.FormatNodeID {
-			r.Address, found = id.String(), true
+			r.Address = id.String()
 			return
 		}
-		l, ok := n.Lease(now, id)
-		if !ok {
-			return
+		l, _ := n.Lease(now, id)
+		add := func(there bool, format, text string) {
+			switch {
+			case !there:
+			case format == a.Target:
+				r.Address = text
+			default:
+				others = append(others, format+" "+text)
+			}
 		}
-		switch a.Target {
-		case api.FormatIPv4:
-			r.Address, found = l.V4.String(), l.V4.IsValid()
-		case api.FormatIPv6:
-			r.Address, found = l.V6.String(), l.V6.IsValid()
-		case api.FormatMAC6:
-			r.Address, found = net.HardwareAddr(l.MAC[:]).String(), l.MAC != [6]byte{}
-		}
+		add(l.V4.IsValid(), api.FormatIPv4, l.V4.String())
+		add(l.V6.IsValid(), api.FormatIPv6, l.V6.String())
+		add(l.MAC != [macSize]byte{}, api.FormatMAC6, net.HardwareAddr(l.MAC[:]).String())
 	})
 	switch {
 	case err != nil:
@@ -275,7 +276,10 @@ func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 	case !slices.Contains(resolveFormats, a.Target):
 		return nil, api.Errorf(api.CodeBadRequest, "unknown format %q", a.Target).
 			WithHint("choose one of " + strings.Join(resolveFormats, ", "))
-	case !found:
+	case r.Address == "" && len(others) > 0:
+		return nil, api.Errorf(api.CodeNotFound, "%s has no %s address", a.Address,
+			a.Target).WithHint("it has " + strings.Join(others, ", "))
+	case r.Address == "":
 		return nil, api.Errorf(api.CodeNotFound, "%s: not known here", a.Address).
 			WithHint("a tunnel's name and key resolve only on its client node: see mcc tunnels")
 	}
