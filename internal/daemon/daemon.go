@@ -178,9 +178,13 @@ func (d *daemon) makeNode() error {
 
 func (d *daemon) damaged(err error) *Failure {
 	dir := d.files.cfg.Process.DataDir
-	return failf(ExitData, "data-dir: %s: %s", dir, strings.TrimPrefix(err.Error(), "disk: ")).
-		withHint("restore it from a backup, or move it away: addresses change then, and tunnels " +
-			"are agreed on again")
+	f := failf(ExitData, "data-dir: %s: %s", dir, strings.TrimPrefix(err.Error(), "disk: "))
+	if full(err) {
+		return f.withHint("make room on the disk of %s, or choose another data-dir in %s", dir,
+			d.files.path)
+	}
+	return f.withHint("restore it from a backup, or move it away: addresses change then, and tunnels " +
+		"are agreed on again")
 }
 
 // nodeConfig is what the node is told about the configuration and about earlier runs.

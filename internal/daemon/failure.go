@@ -42,6 +42,11 @@ func (f *Failure) withHint(format string, args ...any) *Failure {
 // denied tells whether the system refused for lack of a right.
 func denied(err error) bool { return errors.Is(err, fs.ErrPermission) }
 
+// full tells whether there is no room on a disk, or no more of it for this user.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // taken tells whether an address or a device has another owner.
 func taken(err error) bool {
 	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EBUSY)

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -244,6 +245,22 @@ func TestADataDirectoryThatCannotBeUsedHasItsExitCode(t *testing.T) {
 		defer store.Close()
 		expect(t, failure(t, s), daemon.ExitData, "another mccd uses")
 	})
+	for name, room := range map[string]string{
+		"no room for a file": "size=64k,nr_inodes=1",
+		"no room in a file":  "size=4k",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, n)
+			data := s.path("data")
+			s.write(t, "data/none", nil) // makes the directory
+			if err := unix.Mount("tmpfs", data, "tmpfs", 0, room); err != nil {
+				t.Skipf("SKIPPED: needs to mount: %v; type: sudo -E go test ./internal/daemon", err)
+			}
+			defer func() { _ = unix.Unmount(data, unix.MNT_DETACH) }()
+			_ = os.WriteFile(filepath.Join(data, "ballast"), make([]byte, 4096), 0o600)
+			expect(t, failure(t, s), daemon.ExitData, "no space left", "make room on the disk of")
+		})
+	}
 	t.Run("damaged", func(t *testing.T) {
 		s := newSite(t, n)
 		s.start(t).end(t)

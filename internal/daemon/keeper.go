@@ -43,6 +43,8 @@ func (d *daemon) openStore() error {
 	case denied(err):
 		return failf(ExitData, "data-dir: no permission to write %s", dir).
 			withHint("run as root, or choose another data-dir in %s", d.files.path)
+	case full(err):
+		return d.damaged(err)
 	}
 	return failf(ExitData, "data-dir: %s", strings.TrimPrefix(err.Error(), "disk: ")).
 		withHint("choose a directory that can be written for data-dir in %s", d.files.path)
