@@ -183,8 +183,8 @@ func (d *daemon) damaged(err error) *Failure {
 		return f.withHint("make room on the disk of %s, or choose another data-dir in %s", dir,
 			d.files.path)
 	}
-	return f.withHint("restore it from a backup, or move it away: addresses change then, and tunnels " +
-		"are agreed on again")
+	return f.withHint("restore it from a backup, or move it away: addresses change then, and " +
+		"tunnels are agreed on again")
 }
 
 // nodeConfig is what the node is told about the configuration and about earlier runs.
