@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"staex/internal/clock"
 	"staex/internal/host/netif"
@@ -25,6 +26,8 @@ type gateway struct {
 	proxies proxies
 	// trouble is what does not work, in sentences.
 	trouble []string
+	// troubled tells the goroutine of the ways that there is some.
+	troubled atomic.Bool
 }
 
 // followExternals makes the packet filter say what the node's tunnels say: exactly these targets
@@ -54,6 +57,7 @@ func (l *loop) followExternals(now clock.Reading) {
 			l.d.log.Warn("gateway", "problem", t)
 		}
 	}
+	g.troubled.Store(len(g.trouble) > 0)
 }
 
 // rules are the targets as the filter takes them.

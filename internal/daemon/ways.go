@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"staex/internal/clock"
 	"staex/internal/host/netif"
 	"staex/internal/overlay/node"
 )
@@ -22,6 +23,7 @@ const (
 
 // watchWays is the goroutine that tells the node when the machine reaches its parents by another
 // way than before: a cable is back, an address was changed. Else the next keep-alive would show it.
+// What an external device lacked, such as its interface, may have come as well.
 func (d *daemon) watchWays(ctx context.Context) error {
 	watch, err := netif.NewWayWatch()
 	if err != nil {
@@ -35,6 +37,12 @@ func (d *daemon) watchWays(ctx context.Context) error {
 	for {
 		if _, err := watch.Wait(0); err != nil || !sleep(ctx, pause) {
 			return nil // the daemon is stopping
+		}
+		if l := d.loop; l.gateway.troubled.Load() {
+			err := l.do(ctx, func(now clock.Reading, _ *node.Effects) { l.followExternals(now) })
+			if err != nil {
+				return nil // as above
+			}
 		}
 		ways, usable := d.ways()
 		if pause = waySettle; ways == known {
