@@ -38,6 +38,7 @@ const (
 func main() {
 	if len(os.Args) != 4 {
 		fmt.Fprintln(os.Stderr, "usage: bound DEVICE LISTEN PEER")
+		fmt.Fprintln(os.Stderr, "       bound LISTEN LEFT RIGHT")
 		os.Exit(2)
 	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
@@ -46,15 +47,24 @@ func main() {
 	}
 }
 
-func run(device, listen, peer string) error {
-	from, err := netip.ParseAddrPort(listen)
+// run is a relay where the first argument is an address, and an end else.
+func run(first, second, third string) error {
+	from, err := netip.ParseAddrPort(second)
 	if err != nil {
 		return err
 	}
-	to, err := netip.ParseAddrPort(peer)
+	to, err := netip.ParseAddrPort(third)
 	if err != nil {
 		return err
 	}
+	if listen, err := netip.ParseAddrPort(first); err == nil {
+		return relay(listen, from, to)
+	}
+	return end(first, from, to)
+}
+
+// end carries packets between a device and the network.
+func end(device string, from, to netip.AddrPort) error {
 	block, err := aes.NewCipher(make([]byte, 32))
 	if err != nil {
 		return err
