@@ -8,8 +8,8 @@ import (
 	"staex/internal/overlay/plane"
 )
 
-// maxDrain is how many packets of the host share one clock reading and one round of sends; more
-// would only make the first of them late.
+// maxDrain is how many packets of the host at most share one clock reading and one round of sends;
+// more would only make the first of them late.
 const maxDrain = 64
 
 // readDevice is the goroutine of one queue of the device: packets of the host through the tables to

@@ -44,7 +44,7 @@ func (d *daemon) newWorker() *plane.Worker {
 // through the tables, to the device, to next hops and, what concerns it, to the node. When more
 // arrive than it carries, small ones share the sends. It ends when the socket is closed.
 func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
-	buf := make([]byte, 2*udp.MaxBatch)
+	buf := make([]byte, plane.Enough+udp.MaxBatch)
 	for {
 		n, seg, from, err := c.Read(buf[:udp.MaxBatch])
 		switch {
@@ -76,10 +76,10 @@ func (d *daemon) readSocket(lane *sockets, c *udp.Conn, w *plane.Worker) error {
 }
 
 // more takes what else waits in a socket, behind the n bytes that the buffer has already, as long
-// as it surely fits. It returns how many bytes there are then. An error of the socket comes again
-// with the next Read.
+// as it surely fits and those are few. It returns how many bytes there are then. An error of the
+// socket comes again with the next Read.
 func more(now time.Duration, c *udp.Conn, w *plane.Worker, buf []byte, n int) int {
-	for n <= len(buf)-udp.MaxBatch && w.RoomForBatch() {
+	for n < plane.Enough && w.RoomForBatch() {
 		k, seg, from, err := c.ReadNow(buf[n : n+udp.MaxBatch])
 		if errors.Is(err, udp.ErrBuffer) {
 			w.C.Drops[drop.Oversized].Add(1)

@@ -324,3 +324,20 @@ func TestARelaySendsOnAllOfABatchButWhatIsNotItsOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestManyBytesAreNotKeptWaitingForMore(t *testing.T) {
+	for _, c := range []struct {
+		bytes int
+		wait  bool
+	}{{100, true}, {8000, true}, {Enough, false}, {60000, false}} {
+		r := newRig()
+		r.client.out.Reset()
+		payload := make([]byte, c.bytes)
+		p := packet(tcp(false, flow.FlagACK), request(false, 80), payload, 1000)
+		r.client.out.Outbound(r.now, p)
+		if got := r.client.out.Room(); got != c.wait {
+			t.Errorf("after %d bytes another packet is waited for: %v, want %v", c.bytes, got,
+				c.wait)
+		}
+	}
+}

@@ -7,6 +7,11 @@ import (
 	"staex/internal/overlay/flow"
 )
 
+// Enough is how many bytes are sent at once rather than with what waits behind them: the call is
+// a small part of what they cost by now, and whoever receives them can begin while the rest is read
+// and still lies in a cache.
+const Enough = 24 << 10
+
 const (
 	// bufSize holds the frames of two full super-packets with their headers, so that one packet
 	// from the host never meets a full buffer.
@@ -86,8 +91,9 @@ func (w *Worker) Reset() {
 	w.super.reset()
 }
 
-// Room reports whether another packet from the host certainly fits the send buffer.
-func (w *Worker) Room() bool { return len(w.Buf)-w.n >= 65536+4096 }
+// Room reports whether it is worth waiting for another packet from the host before what there is
+// gets sent. It certainly fits the send buffer then.
+func (w *Worker) Room() bool { return w.n < Enough }
 
 // RoomForBatch reports whether another receive batch certainly fits, with what is answered to it.
 func (w *Worker) RoomForBatch() bool {
