@@ -17,6 +17,7 @@ import (
 type device struct {
 	now  atomic.Pointer[[]*tun.Device] // its queues: one, or one for each lane
 	kept bool                          // there is a keeper; set before anybody reads
+	most int                           // how many queues have readers; set before that, too
 
 	mu     sync.Mutex // guards what follows, and the order of changes
 	closed bool
@@ -27,6 +28,7 @@ type device struct {
 func (v *device) put(queues []*tun.Device) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.most = len(queues)
 	v.place(queues)
 }
 
@@ -67,7 +69,7 @@ func (v *device) replace(mtu int) error {
 	}
 	old := *v.now.Load()
 	if old[0].Gone() {
-		queues, err := tun.AgainQueues(old, mtu)
+		queues, err := tun.AgainQueues(old, mtu, v.most)
 		if err != nil {
 			return err
 		}
@@ -75,7 +77,7 @@ func (v *device) replace(mtu int) error {
 		return closeAll(old)
 	}
 	_ = closeAll(old) // an earlier try may have closed it
-	queues, err := tun.OpenQueues(old[0].Name(), mtu, len(old))
+	queues, err := tun.OpenQueues(old[0].Name(), mtu, v.most)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,57 @@ func TestSeveralLanesCarryManyFlowsAndOutliveTheirDevice(t *testing.T) {
 	many()
 	c.end(t)
 	s.end(t)
+}
+
+func TestLanesThatWereLostComeBackWithTheDevice(t *testing.T) {
+	needDevices(t)
+	const lanes = 3
+	s := newSite(t, newNetwork(t), alone(1)...)
+	s.lanes = lanes
+	r := s.start(t)
+	if n := queues(t, "test1"); n != lanes {
+		t.Skipf("SKIPPED: this kernel gives %d queues; needs Linux 3.8", n)
+	}
+	admins := &netlink.Tuntap{
+		LinkAttrs: netlink.LinkAttrs{Name: "test1"}, Mode: netlink.TUNTAP_MODE_TUN,
+		Flags: netlink.TUNTAP_DEFAULTS | netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
+	}
+	until(t, "somebody else was faster to make the device", func() bool {
+		removeDevice(t, "test1")
+		return netlink.LinkAdd(admins) == nil
+	})
+	until(t, "its only queue is used", func() bool { return queues(t, "test1") == 1 })
+	removeDevice(t, "test1")
+	until(t, "all queues are back", func() bool { return queues(t, "test1") == lanes })
+	r.end(t)
+}
+
+// removeDevice deletes a device, if it is there.
+func removeDevice(t *testing.T, name string) {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if err != nil {
+		t.Log(err)
+	}
+}
+
+// queues counts the open files that are queues of a device.
+func queues(t *testing.T, name string) (n int) {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fdinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, _ := os.ReadFile("/proc/self/fdinfo/" + f.Name()) // may be closed by now
+		if strings.Contains(string(text), "iff:\t"+name+"\n") {
+			n++
+		}
+	}
+	return n
 }
 
 func TestAnotherDaemonGetsNoShareOfTheSockets(t *testing.T) {

@@ -41,19 +41,28 @@ func OpenQueues(name string, mtu, n int) ([]*Device, error) {
 	return []*Device{d}, nil
 }
 
-// AgainQueues is Again for all queues of a device.
-func AgainQueues(old []*Device, mtu int) ([]*Device, error) {
-	if len(old) == 1 {
-		d, err := old[0].Again(mtu)
-		return []*Device{d}, err
+// AgainQueues is Again for at most n queues; there are fewer of them where OpenQueues has fewer.
+// Those that were not there before are opened, as far as this process still may.
+func AgainQueues(old []*Device, mtu, n int) ([]*Device, error) {
+	if n > 1 {
+		first, err := old[0].again(mtu, firstQueue)
+		switch {
+		case err == nil:
+			return more([]*Device{first}, n, func(i int) (*Device, error) {
+				if i < len(old) {
+					return old[i].again(0, nextQueue)
+				}
+				return open(first.Name(), 0, nextQueue)
+			}), nil
+		case !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EINVAL):
+			return nil, err
+		}
 	}
-	first, err := old[0].again(mtu, firstQueue)
+	d, err := old[0].Again(mtu)
 	if err != nil {
 		return nil, err
 	}
-	return more([]*Device{first}, len(old), func(i int) (*Device, error) {
-		return old[i].again(0, nextQueue)
-	}), nil
+	return []*Device{d}, nil
 }
 
 // more adds queues to the first until there are n, or the kernel has no more.

@@ -11,7 +11,7 @@ func OpenQueues(name string, mtu, _ int) ([]*Device, error) {
 }
 
 // AgainQueues is Again for the only queue.
-func AgainQueues(old []*Device, mtu int) ([]*Device, error) {
+func AgainQueues(old []*Device, mtu, _ int) ([]*Device, error) {
 	d, err := old[0].Again(mtu)
 	return []*Device{d}, err
 }
