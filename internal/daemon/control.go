@@ -95,29 +95,40 @@ func (c *control) parent(ctx context.Context) (r api.ParentReply, err error) {
 }
 
 func (c *control) health(ctx context.Context) (r api.HealthReply, err error) {
-	gateway := false
+	var far, near bool // there are devices that packets are forwarded to, and that proxies reach
 	err = c.ask(ctx, func(n *node.Node, now clock.Reading) {
-		r, gateway = c.healthOf(n), len(n.Externals(now)) > 0
+		r = c.healthOf(n)
+		for _, e := range n.Externals(now) {
+			near = near || e.Addr.IsLinkLocalUnicast()
+			far = far || !e.Addr.IsLinkLocalUnicast()
+		}
 	})
-	if gateway {
-		r.Warnings = append(r.Warnings, c.rivals()...)
+	tun := c.d.host.device.Name()
+	if far {
+		r.Warnings = append(r.Warnings, c.rivals(nft.Rivals, "forwarded packets",
+			"external devices need an accept between "+tun+" and their network there")...)
+	}
+	if near {
+		r.Warnings = append(r.Warnings, c.rivals(nft.Guards, "packets to this machine",
+			"external devices with link-local addresses need an accept of what comes from "+tun+
+				" there")...)
 	}
 	return r, err
 }
 
 // rivals are warnings about packet filters of others between this node and devices beside it.
-func (c *control) rivals() (warnings []string) {
+func (c *control) rivals(find func(own string) ([]string, error), what, need string,
+) (warnings []string) {
 	if c.d.host.filter == nil {
 		return nil
 	}
-	chains, err := nft.Rivals(tableName(c.d.files.cfg.Device.Chain))
+	chains, err := find(tableName(c.d.files.cfg.Device.Chain))
 	if err != nil {
 		return []string{"other packet filters cannot be looked at: " + err.Error()}
 	}
 	for _, chain := range chains {
-		warnings = append(warnings, "another packet filter drops forwarded packets unless a rule "+
-			"of its own accepts them: nft list chain "+chain+"; external devices need an accept "+
-			"between "+c.d.host.device.Name()+" and their network there")
+		warnings = append(warnings, "another packet filter drops "+what+" unless a rule of its "+
+			"own accepts them: nft list chain "+chain+"; "+need)
 	}
 	return warnings
 }

@@ -45,6 +45,9 @@ func (*Watch) Close() error { return nil }
 // Rivals returns [ErrUnsupported].
 func Rivals(string) ([]string, error) { return nil, ErrUnsupported }
 
+// Guards returns [ErrUnsupported].
+func Guards(string) ([]string, error) { return nil, ErrUnsupported }
+
 // Claim would keep a table's name.
 type Claim struct{}
 

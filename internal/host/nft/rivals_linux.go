@@ -14,6 +14,23 @@ import (
 // accepts it. Packets need the consent of every table, so such a chain can close what the table
 // own (the name given to Open) opens. Chains of the older iptables are not seen.
 func Rivals(own string) ([]string, error) {
+	return rivals(own, *nftables.ChainHookForward, map[nftables.TableFamily]string{
+		nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
+		nftables.TableFamilyINet: "inet",
+	})
+}
+
+// Guards is Rivals for chains that drop IPv6 packets to this machine itself, as those to a proxy
+// for a link-local address are.
+func Guards(own string) ([]string, error) {
+	return rivals(own, *nftables.ChainHookInput, map[nftables.TableFamily]string{
+		nftables.TableFamilyIPv6: "ip6", nftables.TableFamilyINet: "inet",
+	})
+}
+
+// rivals names the chains of a hook in tables of these families that drop by default.
+func rivals(own string, hook nftables.ChainHook, families map[nftables.TableFamily]string,
+) ([]string, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("nft: list chains: %w", err)
@@ -22,19 +39,15 @@ func Rivals(own string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nft: list chains: %w", err)
 	}
-	var rivals []string
+	var list []string
 	for _, c := range chains {
 		if c.Table == nil || c.Table.Name == own || c.Hooknum == nil || c.Policy == nil ||
-			*c.Hooknum != *nftables.ChainHookForward || *c.Policy != nftables.ChainPolicyDrop {
+			*c.Hooknum != hook || *c.Policy != nftables.ChainPolicyDrop {
 			continue
 		}
-		family := map[nftables.TableFamily]string{
-			nftables.TableFamilyIPv4: "ip", nftables.TableFamilyIPv6: "ip6",
-			nftables.TableFamilyINet: "inet",
-		}[c.Table.Family]
-		if family != "" {
-			rivals = append(rivals, family+" "+c.Table.Name+" "+c.Name)
+		if family := families[c.Table.Family]; family != "" {
+			list = append(list, family+" "+c.Table.Name+" "+c.Name)
 		}
 	}
-	return rivals, nil
+	return list, nil
 }
