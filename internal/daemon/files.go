@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"staex/internal/conf"
 	"staex/internal/host/disk"
@@ -71,21 +72,23 @@ func readConfig(path, dir string) (*conf.Config, error) {
 	return cfg, nil
 }
 
-// readIdentity reads who this node is.
+// readIdentity reads who this node is. The first use of a secret key takes a millisecond, and the
+// certificates take another meanwhile.
 func (f *files) readIdentity() error {
 	certs := &f.cfg.Certs
-	secret, err := readSecret(certs.PrivateKey, f.account.UID)
-	if err != nil {
-		return keyFailure("node-private-key", certs.PrivateKey, err)
+	var secret *ident.Secret
+	var failed error
+	var reading sync.WaitGroup
+	reading.Go(func() { secret, failed = readSecret(certs.PrivateKey, f.account.UID) })
+	err := f.readCerts()
+	reading.Wait()
+	if failed != nil {
+		return keyFailure("node-private-key", certs.PrivateKey, failed)
 	}
-	cert, err := readNodeCert(certs.Node)
 	if err != nil {
-		return keyFailure("node-certificate", certs.Node, err)
-	}
-	f.who = &ident.Identity{Secret: secret, Cert: cert}
-	if err := f.readNetworks(); err != nil {
 		return err
 	}
+	f.who.Secret = secret
 	if err := f.who.Check(); err != nil {
 		return failf(ExitKey, "%v", err).
 			withHint("%s, %s and %s belong together; make them again with: mcc init",
@@ -95,6 +98,17 @@ func (f *files) readIdentity() error {
 		return err
 	}
 	return f.readNamesKey()
+}
+
+// readCerts reads the certificates of the node and of networks.
+func (f *files) readCerts() error {
+	path := f.cfg.Certs.Node
+	cert, err := readNodeCert(path)
+	if err != nil {
+		return keyFailure("node-certificate", path, err)
+	}
+	f.who = &ident.Identity{Cert: cert}
+	return f.readNetworks()
 }
 
 // readNames reads the names certificate, if there is one beside the node's. One of another node or

@@ -77,7 +77,7 @@ func (r *rest) look(now time.Duration) error {
 		}
 	}
 	switch {
-	case r.still && now-r.gave >= restMost:
+	case r.still && now-max(r.gave, r.worked) >= restMost:
 	case r.worked <= r.gave, now-r.worked < restAfter, now < r.next:
 		return nil
 	}

@@ -57,6 +57,21 @@ func TestMemoryIsGivenBackOnceAfterABurstAndNotWhileItLasts(t *testing.T) {
 	}
 }
 
+func TestNoMemoryIsGivenBackDuringTheStartHoweverLongTheMachineIsUp(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	for _, up := range []time.Duration{time.Second, restMost, 1000 * time.Hour} {
+		startStill()
+		r := newRest(profiles[0], up)
+		if err := r.look(up + time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if r.gave != 0 {
+			t.Errorf("up for %v: gave back during the start", up)
+		}
+	}
+}
+
 func TestTheCollectorIsStillDuringAStartAndNoLonger(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
