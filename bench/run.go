@@ -36,9 +36,8 @@ func lines() []peer.Line {
 		},
 		{
 			Name: "board", Board: true,
-			About: "two nodes, each kept to one processor by its affinity, with GOMAXPROCS=1 and " +
-				"GOMEMLIMIT=64MiB; ours with profile = small. No control group enforces the " +
-				"64 MiB: the memory table shows who needs more",
+			About: "two nodes, each kept to one processor by its affinity and to 64 MiB by a " +
+				"control group, with GOMAXPROCS=1 and GOMEMLIMIT=64MiB; ours with profile = small",
 		},
 	}
 }
@@ -78,6 +77,11 @@ func newBench(o options) (*bench, error) {
 		Go: os.Getenv("BENCH_GO"),
 	}
 	b.report.Machine, b.report.Kernel = machine()
+	if err := peer.Bounded(); err != nil {
+		b.report.Missing = append(b.report.Missing, figure.Missing{
+			Wanted: "board, its 64 MiB", Reason: figure.Reason(err.Error()),
+		})
+	}
 	if o.missing == "" {
 		return b, nil
 	}

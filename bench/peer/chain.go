@@ -32,6 +32,7 @@ type chain struct {
 	target netip.Addr
 	again  func() (p Proc, release func())
 	ending []func()
+	groups []string // control groups of programs
 	// batches is what Batches of a Site asks.
 	batches func() Batches
 }
@@ -117,11 +118,14 @@ func (c *chain) repeat(after func(p *world.Process), args ...string) func() (Pro
 func (c *chain) run(i int, args ...string) *world.Process {
 	if c.line.Board {
 		args = append([]string{
-			"taskset", "-c", strconv.Itoa(i % runtime.NumCPU()),
+			"sh", "-c", paused, "sh", "taskset", "-c", strconv.Itoa(i % runtime.NumCPU()),
 			"env", "GOMAXPROCS=1", "GOMEMLIMIT=64MiB",
 		}, args...)
 	}
 	p := c.hosts[i].Start(args...)
+	if c.line.Board {
+		c.hold(p)
+	}
 	c.procs = append(c.procs, Proc{
 		Relay: i != 0 && i != len(c.hosts)-1, First: i == 0, Process: p,
 	})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ type Line struct {
 	// Lossy lays a link with delay and loss, as Way says, between the hosts.
 	Lossy bool
 	Way   link.Way
-	// Board takes all processors but one from each host, and what memory the runtime may keep.
+	// Board takes all processors but one from each host, and all memory but that of a small board.
 	Board bool
 }
 
@@ -147,10 +148,15 @@ func (p Peer) Program() string {
 }
 
 func up(t *troubles, p Peer, line Line) *Site {
-	w := world.New(t)
-	c := &chain{w: w, line: line}
+	c := &chain{line: line}
+	t.Cleanup(func() { // after the programs in them have ended
+		for _, dir := range c.groups {
+			_ = os.Remove(dir) // one that stays is empty
+		}
+	})
+	c.w = world.New(t)
 	for i := range line.Relays + 2 {
-		c.hosts = append(c.hosts, w.Host(fmt.Sprintf("n%d", i)))
+		c.hosts = append(c.hosts, c.w.Host(fmt.Sprintf("n%d", i)))
 	}
 	for i := range c.hosts[1:] {
 		c.cable(i)
