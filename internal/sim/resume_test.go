@@ -245,28 +245,6 @@ func TestARestartedEndHasNoSessionAndGetsANewOne(t *testing.T) {
 	})
 }
 
-func TestAnEndThatKeepsRestartingCostsFewHandshakes(t *testing.T) {
-	twice(t, func(t *testing.T) *World {
-		w := home(98)
-		g, c := agreed(t, w)
-		hellos := c.Node.PathsAsked(wire.PathHello)
-		for range 40 { // and says "no session" each time
-			g.Kill()
-			g.Start()
-			g.Serve = Shout
-			for range 6 {
-				c.Ask("meter", 5000, 161, "who are you now")
-				w.Run(500 * time.Millisecond)
-			}
-		}
-		if got := c.Node.PathsAsked(wire.PathHello) - hellos; got < 3 || got > 8 {
-			t.Errorf("%d handshakes in two minutes", got)
-		}
-		talks(t, w, c, "meter", "at last", 70*time.Second)
-		return w
-	})
-}
-
 func TestKeysAreReplacedAfterHoursOfDataAndNeverForKeepAlives(t *testing.T) {
 	w := home(99)
 	g, c := agreed(t, w)

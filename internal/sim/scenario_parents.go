@@ -29,7 +29,7 @@ func parents() []Scenario {
 			Story: "A root restarts while twenty tunnels talk each second.",
 		},
 		{
-			Name: "reboot", plot: reboot, Least: Counts{550, 20, 33},
+			Name: "reboot", plot: reboot, Least: Counts{500, 20, 33},
 			Story: "Every machine in turn loses power, and finds its way back with its disk.",
 		},
 		{

@@ -14,6 +14,14 @@ const FlagAES = 1 << 0
 // XKFlagsPQ is how far FlagPQ and FlagPQMust are shifted in the Flags of an XKPayload.
 const XKFlagsPQ = 1
 
+// XKFlagsMark is how far the sender's mark is shifted in the Flags of an XKPayload. A program draws
+// it from 1 to XKMaxMark when it starts, so that another one tells that it has restarted; 0: not
+// told.
+const (
+	XKFlagsMark = 3
+	XKMaxMark   = 31
+)
+
 // XKPayload is what the ends of a session tell each other inside the Noise messages of
 // the XK handshake, encrypted.
 //
@@ -31,7 +39,8 @@ const XKFlagsPQ = 1
 //	+---------------------------------------------------------------+
 //
 //	offset  size  field
-//	0       1     flags: bit 0 AES-GCM, bit 1 post-quantum, bit 2 post-quantum required
+//	0       1     flags: bit 0 AES-GCM, bit 1 post-quantum, bit 2 post-quantum required,
+//	              bits 3 to 7 mark of the sender's program
 //	1       2     length of node certificate, d, 0 to 140
 //	3       d     node certificate
 //	3+d     2     length of network certificate, n, 0 to 384
@@ -39,7 +48,7 @@ const XKFlagsPQ = 1
 //	5+d+n   8     hash of the sender's network
 //	13+d+n  4     number of the newest revocation list of that network; 0: none
 type XKPayload struct {
-	Flags       uint8  // FlagAES, the others shifted; bits that are not known are ignored
+	Flags       uint8  // FlagAES, the others shifted
 	NodeCert    []byte // at most MaxNodeCert bytes; empty between endpoints
 	NetworkCert []byte // at most MaxNetworkCert bytes; empty between endpoints
 	Network     ident.NetworkHash

@@ -63,9 +63,8 @@ func (n *Node) startDial(now clock.Reading, c *conversation) {
 	case now.Up < c.anewAt():
 		n.timers.sooner(c.redial, c.anewAt())
 	default:
-		if a := c.anew; a.wanted() {
-			a.at = now.Up + a.wait
-			a.wait = min(2*a.wait, redialCap)
+		if c.anew.wanted() {
+			c.anew.begin(now)
 		}
 		n.shake(now, c)
 	}
@@ -202,7 +201,12 @@ func (n *Node) xkPayload() wire.XKPayload {
 }
 
 func (n *Node) flags() uint8 {
-	flags := n.cfg.PostQuantum.flags() << wire.XKFlagsPQ
+	if n.sessions.mark == 0 {
+		var drawn [1]byte
+		n.random(drawn[:])
+		n.sessions.mark = 1 + drawn[0]%wire.XKMaxMark
+	}
+	flags := n.sessions.mark<<wire.XKFlagsMark | n.cfg.PostQuantum.flags()<<wire.XKFlagsPQ
 	if n.cfg.AES {
 		flags |= flagAES
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"staex/internal/clock"
+	"staex/internal/ident"
 	"staex/internal/overlay/plane"
 	"staex/internal/overlay/session"
 	"staex/internal/wire"
@@ -87,6 +88,7 @@ func (n *Node) promote(now clock.Reading, c *conversation, s *liveSession, out *
 		}
 	}
 	n.endResume(now, c)
+	c.marked(s.mark)
 	c.past, c.live, c.next = c.live, s, nil
 	if old := c.past; old != nil {
 		n.forgetTags(old)
@@ -101,8 +103,33 @@ func (n *Node) promote(now clock.Reading, c *conversation, s *liveSession, out *
 		o.told = false
 	}
 	n.publish(c)
+	if c.end == nil {
+		n.redialEnds(now, c.key.remote, s.mark)
+	}
 	n.event(Event{Kind: EventSessionUp, Key: c.key.remote})
 	n.reached(now, c, out)
+}
+
+// redialEnds ends the pauses of the tunnels with a node that a handshake has shown to have
+// restarted: it offers them before its clients could know. What was begun with the program before
+// this one comes to nothing.
+func (n *Node) redialEnds(now clock.Reading, remote ident.NodeID, mark uint8) {
+	for _, t := range n.tunnels.List() {
+		end := n.ends[t.ID]
+		if t.RemoteNode != remote || end == nil || end.conv == nil || end.conv.mark == mark {
+			continue
+		}
+		c := end.conv
+		c.marked(mark)
+		c.wait = redialFirst
+		begun := c.next != nil && c.next.mark != mark
+		if begun {
+			n.forgetSession(now, c.next)
+		}
+		if begun || c.redial.index >= 0 {
+			n.timers.sooner(c.redial, max(now.Up, c.anewAt()))
+		}
+	}
 }
 
 // publish tells the fast path which sessions deliver for a tunnel.
@@ -272,6 +299,6 @@ func (n *Node) endConversation(now clock.Reading, c *conversation) {
 func (n *Node) newLive(k session.Keys, first bool, flags uint8, w way) *liveSession {
 	return &liveSession{
 		proof: session.NewProver(k, first), link: w.link, mine: w.mine, out: w.out,
-		fast: n.newSession(k, flags, w.link, w.out, w.size),
+		fast: n.newSession(k, flags, w.link, w.out, w.size), mark: flags >> wire.XKFlagsMark,
 	}
 }

@@ -177,6 +177,7 @@ type linkKeys struct {
 func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	key := peerKey{k.peer, k.toward}
 	l := n.links.byPeer[key]
+	lost := l != nil && !l.ctl.quiet()
 	if l == nil {
 		n.links.last++
 		l = &link{id: n.links.last, live: plane.NewLink(k.addr), peer: k.peer, since: now.Up}
@@ -204,6 +205,9 @@ func (n *Node) linkUp(now clock.Reading, k linkKeys) *link {
 	l.live.MarkHeard(now.Up)
 	n.tables.SetRow(plane.Row{Kind: plane.RowControl, Label: l.mine, ID: l.id})
 	n.linkTimers(now, l)
+	if lost {
+		n.failSetups(now, l) // what was under way for them is
+	}
 	return l
 }
 
@@ -239,9 +243,6 @@ func (n *Node) armBeat(now clock.Reading, l *link) {
 	}
 	n.arm(l, beatTimer, at)
 }
-
-// patience is how long a child may be silent.
-func (l *link) patience() time.Duration { return deadFactor*l.period + deadMargin }
 
 func (n *Node) stopTimers(l *link) {
 	l.alarms.due = [linkTimers]time.Duration{}

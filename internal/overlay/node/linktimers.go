@@ -26,6 +26,9 @@ type alarms struct {
 	timer timer
 }
 
+// patience is how long a child may be silent.
+func (l *link) patience() time.Duration { return deadFactor*l.period + deadMargin }
+
 func (a *alarms) armed(k linkTimer) bool { return a.due[k] != 0 }
 
 // arm sets or moves a deadline of a link.

@@ -14,7 +14,8 @@ import (
 
 const (
 	// anewFirst is the least time between two handshakes that "no session" caused; it doubles up
-	// to redialCap, because a relay can say so without being asked.
+	// to redialCap, because a relay can say so without being asked. After one that showed that the
+	// other end has restarted the doubling begins anew, and redialFirst is enough.
 	anewFirst = 5 * time.Second
 	// anewForget is how long after the last one the doubling begins anew.
 	anewForget = 10 * time.Minute
@@ -34,12 +35,26 @@ type resume struct {
 
 // anew is the handshake that the other end's "no session" calls for.
 type anew struct {
-	want bool
-	at   time.Duration // not before
-	wait time.Duration
+	want  bool
+	began time.Duration // the last one
+	wait  time.Duration // from then to the next
 }
 
 func (a *anew) wanted() bool { return a != nil && a.want }
+
+// begin notes that the handshake begins.
+func (a *anew) begin(now clock.Reading) {
+	a.began, a.wait = now.Up, min(max(anewFirst, 2*a.wait), redialCap)
+}
+
+// marked takes the mark of the other end's program from a handshake. With a new one "no session" is
+// the truth, and no relay can make that up.
+func (c *conversation) marked(mark uint8) {
+	if a := c.anew; a != nil && mark != c.mark {
+		a.wait = min(a.wait, redialFirst)
+	}
+	c.mark = mark
+}
 
 // startResume asks the other end of the live session for a new path under the keys of old.
 func (n *Node) startResume(now clock.Reading, c *conversation) {
@@ -95,12 +110,16 @@ func (r *resume) pathNo(n *Node, now clock.Reading, _ *setup, reason uint8) {
 
 // startAnew begins a handshake because the other end says that it has no session.
 func (n *Node) startAnew(now clock.Reading, c *conversation) {
-	a := c.anew
-	if a == nil || now.Up >= a.at+anewForget {
-		a = &anew{wait: anewFirst}
+	c.wantAnew(now)
+	n.timers.arm(c.redial, max(now.Up, c.anewAt()))
+}
+
+// wantAnew has the next handshake wait as one that "no session" called for.
+func (c *conversation) wantAnew(now clock.Reading) {
+	if a := c.anew; a == nil || now.Up >= a.began+a.wait+anewForget {
+		c.anew = &anew{}
 	}
-	c.anew, a.want = a, true
-	n.timers.arm(c.redial, max(now.Up, a.at))
+	c.anew.want = true
 }
 
 // pathOK is for asker: the path stands, if the answer proves that the other end has the session.
@@ -202,5 +221,5 @@ func (c *conversation) anewAt() time.Duration {
 	if !c.anew.wanted() {
 		return 0
 	}
-	return c.anew.at
+	return c.anew.began + c.anew.wait
 }

@@ -63,6 +63,7 @@ type conversation struct {
 	anew     *anew // nil unless the other end has said that it has no session
 	redial   *timer
 	wait     time.Duration
+	mark     uint8         // of the other end's program, 0 unless known
 	waits    *waits        // nil while nothing does
 	answered time.Duration // last answer to a request to confirm
 }
@@ -108,6 +109,7 @@ type liveSession struct {
 	age      age
 	asks     uint8
 	draining uint8 // earlier labels that still deliver
+	mark     uint8 // of the other end's program
 	hybrid   bool  // the keys come from the post-quantum exchange
 	watch    *timer
 	again    *timer      // message 3
@@ -122,6 +124,7 @@ type sessionBook struct {
 	byTag  map[[session.ProofTagSize]byte]*liveSession
 	halves map[wire.Label]*halfSession
 	last   uint64
+	mark   uint8 // tells our program from the one before a restart; 0: not drawn yet
 
 	resting []*liveSession // without a path, in the order they lost it
 }
@@ -253,6 +256,7 @@ func (n *Node) sessionPathLost(now clock.Reading, s *liveSession) {
 		used = now.Up
 	case s.proof.Began() && s.fast.Heard() == 0: // perhaps the other end never had it
 		n.forgetSession(now, s)
+		c.wantAnew(now) // or a relay that says so could have one begun with every round trip
 		n.event(Event{Kind: EventSessionDown, Key: c.key.remote, Text: "path lost"})
 	default:
 		n.rest(now, s, drainLife)

@@ -290,6 +290,11 @@ var calls = []mutant{
 		"return",
 	},
 	{
+		"restart-without-mark", node + "resume.go",
+		"a != nil && mark != c.mark {",
+		"a != nil {",
+	},
+	{
 		"words-between-nodes-in-a-tunnel", node + "sessions.go",
 		"if s.conv.end != nil {\n\t\tn.count(drop.BadType)",
 		"if false {\n\t\tn.count(drop.BadType)",
