@@ -71,6 +71,36 @@ func TestAnEndThatRestartsInARowIsBackAsSoonAsAfterOneRestart(t *testing.T) {
 	}
 }
 
+func TestAParentThatRestartsInARowHasItsChildrenBackAsSoonAsAfterOneRestart(t *testing.T) {
+	for i, x := range series {
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprint(x, idle), func(t *testing.T) {
+				w := home(990 + uint64(i))
+				_, c := agreed(t, w)
+				w.Run(time.Minute)
+				root, f := w.Host("root"), asking(c)
+				if idle {
+					f = func(int) {}
+				}
+				for n := range x.times {
+					every := x.every
+					if n == x.times-1 {
+						every = time.Minute
+					}
+					took := w.restarted(root, x.down, every, f, func() bool {
+						return root.gauge(t, "links") == 2
+					})
+					seldom := x.every < 5*time.Second && n < x.times-1
+					if took > 6*time.Second || took < 0 && !seldom {
+						t.Errorf("restart %d: the children came back after %v", n+1, took)
+					}
+				}
+				sound(t, w)
+			})
+		}
+	}
+}
+
 func TestAnEndThatKeepsRestartingCostsAHandshakeASecondAtMost(t *testing.T) {
 	twice(t, func(t *testing.T) *World {
 		w := home(98)

@@ -29,7 +29,7 @@ const (
 	// steady is how long a parent must have held so that its loss is not one of a row; maxFlaps
 	// bounds the doubling of the wait.
 	steady   = time.Minute
-	maxFlaps = 6
+	maxFlaps = 5
 	// newsEvery is how often the children are told of a chain of parents that changes: what one
 	// parent says costs bytes on the links of all children.
 	newsEvery = time.Second
@@ -407,12 +407,13 @@ func (n *Node) parentLost(now clock.Reading, l *link) {
 	p.entry = (l.entry + 1) % len(p.list)
 	p.tries, p.addr, p.wait = 0, 0, helloFirst
 	n.endAttempt(now)
-	n.timers.arm(p.again, now.Up+p.flapped(now.Up-l.since))
+	n.timers.arm(p.again, max(now.Up, l.since+p.flapped(now.Up-l.since)))
 }
 
-// flapped is how long to wait before the next attempt, after a parent that held for a time. The
-// first loss is mended at once; one that takes us and lets us go again and again must not make us
-// sign and write records all the time.
+// flapped is the least time from one parent to the next attempt, after one that held for a time.
+// The first loss is mended at once; one that takes us and lets us go again and again must not make
+// us sign and write records all the time. One that restarts again and again has mostly held for
+// long enough when its silence is noticed.
 func (p *parentSearch) flapped(held time.Duration) time.Duration {
 	if held >= steady {
 		p.flaps = 0
@@ -421,7 +422,7 @@ func (p *parentSearch) flapped(held time.Duration) time.Duration {
 	if p.flaps <= 2 {
 		return 0
 	}
-	return min(helloFirst<<min(p.flaps-2, maxFlaps), helloCap)
+	return helloFirst << min(p.flaps-2, maxFlaps)
 }
 
 // SetParents replaces the configured parents, or their addresses after a new look-up of names.

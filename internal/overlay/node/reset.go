@@ -36,6 +36,8 @@ const (
 	maxSnapshot = 4096
 	// snapshotSoon is how long changes among the children are collected before they are written,
 	// and snapshotEvery how often that happens at most: flash memory wears.
+	// The first one is written sooner: whoever restarts may do so again.
+	snapshotFirst = 2 * time.Second
 	snapshotSoon  = 10 * time.Second
 	snapshotEvery = 10 * time.Minute
 	// wakeEvery and wakeChildren are the rate at which a restarted parent calls its children.
@@ -55,7 +57,7 @@ type resetBook struct {
 	filled  time.Duration // when tokens were added last
 	write   *timer        // the snapshot is written
 	written time.Duration // when it was, on the Up clock
-	ever    bool          // it was written since the start
+	writes  uint8         // how often it was since the start, at most 2
 	wake    *timer        // the next children of the snapshot are called
 	asleep  []byte        // children of the snapshot that were not called yet
 }
@@ -143,7 +145,11 @@ func (n *Node) fromReset(now clock.Reading, from netip.AddrPort, b []byte) {
 func (n *Node) childrenChanged(now clock.Reading) {
 	b := &n.resets
 	at := now.Up + snapshotSoon
-	if b.ever {
+	switch b.writes {
+	case 0:
+		at = now.Up + snapshotFirst
+	case 1:
+	default:
 		at = max(at, b.written+snapshotEvery)
 	}
 	n.timers.sooner(b.write, at)
@@ -153,7 +159,7 @@ func (n *Node) childrenChanged(now clock.Reading) {
 //
 //	address (16, IPv4 mapped) | port (2) | our label (3), for each child
 func (n *Node) writeChildren(now clock.Reading) {
-	n.resets.written, n.resets.ever = now.Up, true
+	n.resets.written, n.resets.writes = now.Up, min(n.resets.writes+1, 2)
 	var s []byte
 	for _, l := range n.links.all() {
 		if l.toward || len(s) >= maxSnapshot*childSize {
@@ -165,6 +171,8 @@ func (n *Node) writeChildren(now clock.Reading) {
 		s = binary.BigEndian.AppendUint16(s, a.Port())
 		s = append(s, byte(l.mine>>16), byte(l.mine>>8), byte(l.mine))
 	}
+	asleep := n.resets.asleep // may not come back before we restart again
+	s = append(s, asleep[:min(len(asleep), max(maxSnapshot*childSize-len(s), 0))]...)
 	n.keep(snapshotName, slices.Clip(s))
 }
 
