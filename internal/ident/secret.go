@@ -3,11 +3,13 @@
 package ident
 
 import (
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/sha512"
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // redacted is what every secret looks like when printed.
@@ -23,7 +25,8 @@ func hide(b []byte) hidden { return func() []byte { return b } }
 // Secret is the Ed25519 private key of a node, an endpoint, a network or an authority. It is used
 // by pointer, cannot be compared with == and cannot be printed. The zero Secret is unusable.
 type Secret struct {
-	key hidden // ed25519.PrivateKey: the seed, then the public key
+	key      hidden                  // ed25519.PrivateKey: the seed, then the public key
+	exchange func() *ecdh.PrivateKey // made when it is first asked for
 }
 
 // NewSecret makes a private key of 32 bytes of rand, which must be cryptographically strong. The
@@ -38,7 +41,16 @@ func NewSecret(rand io.Reader) (*Secret, error) {
 
 // SecretFromSeed is the private key with the given seed (RFC 8032, 5.1.5). Every seed is valid.
 func SecretFromSeed(seed [KeySize]byte) *Secret {
-	return &Secret{key: hide(ed25519.NewKeyFromSeed(seed[:]))}
+	s := &Secret{key: hide(ed25519.NewKeyFromSeed(seed[:]))}
+	s.exchange = sync.OnceValue(func() *ecdh.PrivateKey {
+		scalar := s.X25519()
+		key, err := ecdh.X25519().NewPrivateKey(scalar[:])
+		if err != nil {
+			panic(err) // there is none for a scalar of 32 bytes
+		}
+		return key
+	})
+	return s
 }
 
 // ID is the public key as the id of a node or endpoint.
@@ -61,6 +73,9 @@ func (s *Secret) X25519() [KeySize]byte {
 	scalar[31] |= 64
 	return scalar
 }
+
+// Exchange is the key of that scalar, which is made once: that costs as much as an exchange.
+func (s *Secret) Exchange() *ecdh.PrivateKey { return s.exchange() }
 
 // Seed is the 32 bytes from which the key is made again. It is for writing the key to disk and for
 // nothing else.

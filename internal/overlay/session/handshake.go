@@ -3,12 +3,13 @@
 package session
 
 import (
+	"crypto/ecdh"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/flynn/noise"
-	"golang.org/x/crypto/curve25519"
 
 	"staex/internal/ident"
 )
@@ -90,10 +91,10 @@ func (h *Handshake) start(static *ident.Secret, c noise.Config) (*Handshake, err
 	if c.Random == nil { // Noise would quietly take the system's
 		return nil, fmt.Errorf("session: start %s handshake: no randomness", h.name)
 	}
-	private, public := static.X25519(), static.ID().X25519()
-	c.StaticKeypair = noise.DHKey{Private: private[:], Public: public[:]}
-	c.CipherSuite = noise.NewCipherSuite(
-		agreement{noise.DH25519}, noise.CipherChaChaPoly, noise.HashBLAKE2s)
+	own := static.Exchange()
+	c.StaticKeypair = noise.DHKey{Private: own.Bytes(), Public: own.PublicKey().Bytes()}
+	dh := &agreement{DHFunc: noise.DH25519, keys: [2]*ecdh.PrivateKey{own}}
+	c.CipherSuite = noise.NewCipherSuite(dh, noise.CipherChaChaPoly, noise.HashBLAKE2s)
 	state, err := noise.NewHandshakeState(c)
 	if err != nil {
 		return nil, fmt.Errorf("session: start %s handshake: %w", h.name, err)
@@ -182,12 +183,40 @@ type Keys struct {
 	Hash  [32]byte
 }
 
-// agreement is X25519 as Noise uses it, except that it never fails.
-type agreement struct{ noise.DHFunc }
+// agreement is X25519 as Noise uses it, except that it never fails. It keeps the keys of its
+// handshake, static and ephemeral: to make one out of its scalar costs as much as an exchange.
+type agreement struct {
+	noise.DHFunc
+	keys [2]*ecdh.PrivateKey
+}
+
+// GenerateKeypair makes the ephemeral key of 32 bytes of rand.
+func (a *agreement) GenerateKeypair(rand io.Reader) (noise.DHKey, error) {
+	var scalar [KeySize]byte
+	if _, err := io.ReadFull(rand, scalar[:]); err != nil {
+		return noise.DHKey{}, err
+	}
+	key, err := ecdh.X25519().NewPrivateKey(scalar[:])
+	if err != nil {
+		return noise.DHKey{}, err
+	}
+	a.keys[1] = key
+	return noise.DHKey{Private: scalar[:], Public: key.PublicKey().Bytes()}, nil
+}
 
 // DH returns the shared secret, see agree.
-func (agreement) DH(private, public []byte) ([]byte, error) {
-	key := agree(private, public)
+func (a *agreement) DH(private, public []byte) ([]byte, error) {
+	for _, k := range a.keys {
+		if k != nil && subtle.ConstantTimeCompare(k.Bytes(), private) == 1 {
+			key := agree(k, public)
+			return key[:], nil
+		}
+	}
+	k, err := ecdh.X25519().NewPrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	key := agree(k, public)
 	return key[:], nil
 }
 
@@ -197,11 +226,13 @@ const labelWeak = "staex weak point v1"
 // agree is X25519 (RFC 7748). A public point of low order, which no honest peer has, would make
 // the result known to everyone; it gives a value that only this side can compute instead. So
 // whatever depends on it fails to authenticate, by the same path as any other forgery.
-func agree(private, public []byte) (key [KeySize]byte) {
-	shared, err := curve25519.X25519(private, public)
-	if err != nil {
-		return keyed(private, []byte(labelWeak), public)
+func agree(private *ecdh.PrivateKey, public []byte) (key [KeySize]byte) {
+	point, err := ecdh.X25519().NewPublicKey(public)
+	if err == nil {
+		var shared []byte
+		if shared, err = private.ECDH(point); err == nil {
+			return [KeySize]byte(shared)
+		}
 	}
-	copy(key[:], shared)
-	return key
+	return keyed(private.Bytes(), []byte(labelWeak), public)
 }

@@ -21,8 +21,8 @@ const HelloMACSize = 8
 // TunnelSecret returns the secret that the two endpoint keys of a tunnel share: X25519 of the
 // static keys, hashed with both ids, lower first. It is the same at both ends.
 func TunnelSecret(local *ident.Secret, remote ident.NodeID) [KeySize]byte {
-	private, public := local.X25519(), remote.X25519()
-	shared := agree(private[:], public[:])
+	public := remote.X25519()
+	shared := agree(local.Exchange(), public[:])
 	low, high := local.ID(), remote
 	if low.Compare(high) > 0 {
 		low, high = high, low
