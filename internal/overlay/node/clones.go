@@ -123,10 +123,12 @@ func (n *Node) rowMayMove(now clock.Reading, l *link, r *state.Record) bool {
 	return n.mayMove(now, r.Key, spot{via: row.Via}, spot{via: state.Via(l.id)})
 }
 
-// childMayMove is mayMove for a child that comes from another address than the one it is at.
+// childMayMove is mayMove for a child that comes from another address than the one it is at. A
+// child with our own key has a copy of it.
 func (n *Node) childMayMove(now clock.Reading, key ident.NodeID, from netip.AddrPort) bool {
 	l := n.links.byPeer[peerKey{key, false}]
-	return l == nil || n.mayMove(now, key, spot{addr: l.live.Addr()}, spot{addr: from})
+	return key != n.self &&
+		(l == nil || n.mayMove(now, key, spot{addr: l.live.Addr()}, spot{addr: from}))
 }
 
 // leaps reports whether to go on from a record of our own key that somebody else signed. To do so

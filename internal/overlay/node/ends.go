@@ -106,6 +106,11 @@ func (n *Node) setServer(now clock.Reading, s ServerTunnel) error {
 		return ErrSelf // its offer would wait for ever
 	}
 	t, known := n.tunnels.ByID(s.Cert.Key)
+	trial := tunnel.Tunnel{ID: s.Cert.Key, Side: tunnel.Server}
+	n.fillServer(&trial, s)
+	if err := trial.Check(); err != nil {
+		return err // or to store it would panic
+	}
 	if !known {
 		t = &tunnel.Tunnel{ID: s.Cert.Key, Side: tunnel.Server}
 		n.random(t.Offer[:])

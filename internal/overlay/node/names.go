@@ -156,6 +156,11 @@ func (n *Node) Warnings() (list []string) {
 				what.text, p.owner))
 		}
 	}
+	for _, p := range n.parents.list {
+		if why := n.parents.refused[p.Entry]; why != "" && n.parents.active != nil {
+			list = append(list, refusedParent(p.Entry, why))
+		}
+	}
 	slices.Sort(list)
 	return slices.Concat(list, n.cloneWarnings(), n.endWarnings())
 }

@@ -180,7 +180,8 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
 	t.Names, t.RemoteKey = n.freeNames(t, texts(o.Names)), cert.Key
-	t.Static, _ = netip.AddrFromSlice(o.Static)
+	static, _ := netip.AddrFromSlice(o.Static)
+	t.Static = static.Unmap() // a tunnel with one in disguise cannot be stored
 	t.Expires = earlier(cert.NotAfter, o.Expires)
 	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
 	t.Name = nameOf(t)

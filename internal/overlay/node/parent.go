@@ -250,6 +250,8 @@ func (n *Node) parentPayload(now clock.Reading, a *attempt, b []byte) (p wire.Li
 func (n *Node) acceptParent(entry int, cert *ident.NodeCert) error {
 	pin := n.parents.list[entry].Pin
 	switch {
+	case cert.Key == n.self:
+		return ErrItself
 	case pin.IsZero():
 		return n.asRelay(cert, n.trusts(cert))
 	case cert.Key != pin:
@@ -266,7 +268,11 @@ func (n *Node) refuseParent(now clock.Reading, a *attempt, err error) {
 	n.count(drop.NotAdmitted)
 	n.parents.tries = helloTries
 	n.endAttempt(now)
-	n.timers.arm(n.parents.again, now.Up+helloCap)
+	wait := helloCap
+	if a.entry+1 < len(n.parents.list) {
+		wait = 0 // a round of the list still waits
+	}
+	n.timers.arm(n.parents.again, now.Up+wait)
 }
 
 // parentConfirmed makes a parent active once it was heard under the new keys.
@@ -432,6 +438,11 @@ func (n *Node) setParents(now clock.Reading, list []ParentAddr) {
 	for i := 0; same && i < len(list); i++ {
 		same = list[i].Entry == p.list[i].Entry && list[i].Pin == p.list[i].Pin
 	}
+	for _, l := range n.links.all() {
+		if l.toward && !same {
+			n.linkDown(now, l, "parents changed") // its entry is of the list before
+		}
+	}
 	p.list = list
 	if same && p.active != nil {
 		return
@@ -439,11 +450,6 @@ func (n *Node) setParents(now clock.Reading, list []ParentAddr) {
 	if !same {
 		n.endAttempt(now)
 		p.learn(n)
-		for _, l := range n.links.all() {
-			if l.toward {
-				n.linkDown(now, l, "parents changed")
-			}
-		}
 		p.entry, p.addr, p.tries = 0, 0, 0
 	}
 	if len(list) == 0 {

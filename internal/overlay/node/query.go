@@ -192,7 +192,7 @@ func (n *Node) Problems() []string {
 			continue
 		}
 		if why := n.parents.refused[p.Entry]; why != "" {
-			list = append(list, "parent "+p.Entry+" was refused: "+why)
+			list = append(list, refusedParent(p.Entry, why))
 			continue
 		}
 		list = append(list, "parent "+p.Entry+" does not answer: is it running, is UDP open on "+
@@ -200,6 +200,8 @@ func (n *Node) Problems() []string {
 	}
 	return list
 }
+
+func refusedParent(entry, why string) string { return "parent " + entry + " was refused: " + why }
 
 // Drops adds up the slow path's drops by reason.
 func (n *Node) Drops() (counts [drop.Count]uint64) {

@@ -52,7 +52,7 @@ func (o *ownRecords) load(n *Node) error {
 // say signs a new record of one of our own keys and marks it for the parent.
 func (n *Node) say(kind state.Kind, key *ident.Secret, parent ident.NodeID) {
 	id := key.ID()
-	n.own.seq[id]++
+	n.own.seq[id] = min(n.own.seq[id]+1, state.MaxSeq) // the disk's or a copy's may be any
 	r := state.Record{
 		Kind: kind, Key: id, Parent: parent, Network: n.who.Cert.Network, Seq: n.own.seq[id],
 	}

@@ -35,8 +35,10 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrSelf     = errors.New("its remote node is this node itself, and a tunnel needs two")
 	ErrProof    = errors.New("nothing proves that its private key is there")
-	ErrInUse    = errors.New("the key is in use for something else")
-	ErrFull     = errors.New("this node has as many neighbours as it can hold")
+	ErrItself   = errors.New("it is this node itself, or has its key: take it out of parents, or " +
+		"make a key for each device with mcc init")
+	ErrInUse = errors.New("the key is in use for something else")
+	ErrFull  = errors.New("this node has as many neighbours as it can hold")
 )
 
 // networksOf splits the configured keys: admission lets children attach, trust also lets members
