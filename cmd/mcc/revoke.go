@@ -69,10 +69,25 @@ func revocable(word string) (ident.NodeID, error) {
 	return key, err
 }
 
+// mayRevoke decides about what cannot be undone: forced, agreed by a person, or refused. Where
+// nobody can be asked, piping the network's key in is agreement enough; the node's own key lies
+// ready and says nothing.
+func (a *app) mayRevoke(r *revoking) error {
+	person := isTerminal(a.in)
+	switch {
+	case r.force, person && a.confirm("This cannot be undone. Go on?"):
+		return nil
+	case !person && !r.self && !r.here:
+		return nil
+	}
+	return failf(exitRefused, "nothing was revoked").
+		withHint("use --force to revoke without being asked; a revoked key stays revoked")
+}
+
 // revoke builds what the daemon is asked to take and asks it.
 func (a *app) revoke(r *revoking, named bool) error {
-	if !r.force && isTerminal(a.in) && !a.confirm("This cannot be undone. Go on?") {
-		return failf(exitRefused, "nothing was revoked")
+	if err := a.mayRevoke(r); err != nil {
+		return err
 	}
 	args := api.RevokeArgs{Self: r.self}
 	switch {
