@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -277,10 +278,14 @@ func (t *creating) chooseName() error {
 		{path: t.path("-private-key.txt")},
 	})
 	if len(there) > 0 {
-		return failf(exitRefused, "%s exists", there[0]).
-			withHint("choose another --name, or mcc delete-tunnel %s", t.name)
+		return t.taken(there[0])
 	}
 	return nil
+}
+
+func (t *creating) taken(path string) error {
+	return failf(exitRefused, "%s exists", path).
+		withHint("choose another --name, or mcc delete-tunnel %s", t.name)
 }
 
 func (t *creating) path(suffix string) string { return filepath.Join(t.dir, t.name+suffix) }
@@ -300,7 +305,9 @@ func (t *creating) write(secret *ident.Secret, cert []byte) error {
 		{description.Certificate, ident.EncodeText(cert), publicPerm},
 		{description.File, description.Format(), publicPerm},
 	}
-	if err := writeAll(files); err != nil {
+	if err := writeNew(files); errors.Is(err, fs.ErrExist) {
+		return t.taken(t.path(conf.TunnelSuffix))
+	} else if err != nil {
 		return err
 	}
 	return giveToOwner(t.dir, files)

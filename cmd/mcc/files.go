@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"staex/internal/host/disk"
 	"staex/internal/host/priv"
@@ -39,14 +40,37 @@ type file struct {
 	perm fs.FileMode
 }
 
+// Commands that write in one directory take turns. Each needs milliseconds, so that whoever holds
+// its lock for lockTime hangs; lockPause is how soon a command tries again.
+const (
+	lockTime  = 10 * time.Second
+	lockPause = 20 * time.Millisecond
+)
+
 // writeAll writes files of one directory, so that a command is done or is not. What it replaces is
 // kept until everything stands, whatever happens meanwhile.
-func writeAll(files []file) error {
+func writeAll(files []file) error { return writeWithin(lockTime, files, false) }
+
+// writeNew is writeAll that replaces nothing: of two commands that found the place empty, one wins.
+func writeNew(files []file) error { return writeWithin(lockTime, files, true) }
+
+func writeWithin(limit time.Duration, files []file, fresh bool) error {
 	list := make([]disk.File, len(files))
 	for i, f := range files {
-		list[i] = disk.File{Path: f.path, Data: f.data, Perm: f.perm}
+		list[i] = disk.File{Path: f.path, Data: f.data, Perm: f.perm, New: fresh}
 	}
-	return disk.WriteFiles(list)
+	end := time.Now().Add(limit)
+	err := disk.WriteFiles(list)
+	for errors.Is(err, disk.ErrLocked) && time.Now().Before(end) {
+		time.Sleep(lockPause)
+		err = disk.WriteFiles(list)
+	}
+	if errors.Is(err, disk.ErrLocked) {
+		dir := filepath.Dir(files[0].path)
+		return failf(exitFailed, "another command has been writing in %s for %v", dir, limit).
+			withHint("see which one: fuser -v %s/.unfinished; nothing was written", dir)
+	}
+	return err
 }
 
 // putBack undoes what an earlier command did half before it was ended by force.

@@ -26,12 +26,13 @@ type File struct {
 	Path string
 	Data []byte
 	Perm fs.FileMode
+	New  bool // nothing may be there yet
 }
 
 // WriteFiles writes files of one directory so that all are written or none. What was there before
 // is kept until everything new stands: after an error all is as before; after a crash it is so
 // after the next WriteFiles, or Recover, in that directory. When another process writes there the
-// error satisfies errors.Is(err, ErrLocked).
+// error satisfies errors.Is(err, ErrLocked); when a New file is there, errors.Is(err, fs.ErrExist).
 func WriteFiles(files []File) error {
 	if len(files) == 0 {
 		return nil
@@ -187,6 +188,9 @@ func (t *together) keepOld(f File) error {
 	}
 	if err != nil {
 		return err
+	}
+	if f.New {
+		return fmt.Errorf("%s: %w", f.Path, fs.ErrExist)
 	}
 	t.lines = append(t.lines, wasThere+filepath.Base(f.Path))
 	if !info.Mode().IsRegular() {

@@ -46,9 +46,9 @@ func node(t *testing.T) (dir string, files []File) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("before"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, File{filepath.Join(dir, name), []byte("after"), 0o600})
+		files = append(files, File{filepath.Join(dir, name), []byte("after"), 0o600, false})
 	}
-	return dir, append(files, File{filepath.Join(dir, "names"), []byte("after"), 0o600})
+	return dir, append(files, File{filepath.Join(dir, "names"), []byte("after"), 0o600, false})
 }
 
 const (
@@ -67,6 +67,20 @@ func TestFilesWrittenTogetherStandAndNothingElse(t *testing.T) {
 		}
 	}
 	if err := WriteFiles(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFileThatHasToBeNewIsNeverReplaced(t *testing.T) {
+	dir, files := node(t)
+	files[1].New, files[2].New = true, true
+	if err := WriteFiles(files); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("it was replaced: %v", err)
+	}
+	if got := contents(t, dir, true); got != before {
+		t.Errorf("the directory holds %s", got)
+	}
+	if err := WriteFiles(files[2:]); err != nil {
 		t.Error(err)
 	}
 }
