@@ -44,6 +44,7 @@ type doctor struct {
 	cfg     *conf.Config // nil: it could not be read
 	status  *api.StatusReply
 	tunnels []api.Tunnel
+	endless int  // of them: do not end on time
 	down    bool // no daemon runs
 
 	found []finding

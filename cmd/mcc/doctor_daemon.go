@@ -49,7 +49,7 @@ func (d *doctor) askDaemon() []finding {
 	if err := client.Call(api.OpTunnels, nil, &tunnels); err != nil {
 		d.problem(check, asFailure(err).message, "")
 	}
-	d.tunnels = tunnels.Tunnels
+	d.tunnels, d.endless = tunnels.Tunnels, tunnels.Endless
 	return d.found
 }
 

@@ -162,11 +162,19 @@ func (d *doctor) tunnelFile(path string) error {
 // builtYear is a year in which this program certainly had not been made yet.
 const builtYear = 2025
 
+// clockHint is what makes the kernel call its clock synchronised.
+const clockHint = "keep it right: timedatectl set-ntp true (for a container: on its host)"
+
 func (d *doctor) lookAtClock() {
 	now := d.machine.now()
 	if now.Year() < builtYear || now.Year() > builtYear+75 {
 		d.warn("clock", "the clock says "+day(now)+": the end of certificates and tunnels cannot "+
 			"be judged until another node has told the time", "set it: timedatectl set-ntp true")
+		return
+	}
+	if d.endless > 0 {
+		d.warn("clock", "the clock says "+day(now)+", but nothing keeps it right, so it is not "+
+			"believed: tunnels do not end on time", clockHint)
 		return
 	}
 	d.ok("clock", "%s", day(now))

@@ -175,6 +175,10 @@ func TestADoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 				"-> make this machine a node: mcc init",
 			},
 		},
+		"a clock that is not believed": {
+			func(p *patient) { p.replies[api.OpTunnels] = api.TunnelsReply{Endless: 1} },
+			[]string{"warning  clock          ", "tunnels do not end on time", "-> keep it right"},
+		},
 		"an unknown key": {
 			func(p *patient) { p.config("parent = 192.0.2.2\n") },
 			[]string{"problem  configuration  ", `did you mean "parents"`, "mccd -C"},

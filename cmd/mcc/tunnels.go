@@ -20,7 +20,14 @@ func (a *app) tunnelsCommand() *cobra.Command {
 			if err := a.ask(api.OpTunnels, nil, &r); err != nil {
 				return err
 			}
-			return a.show(r, func() { a.printf("%s", tunnelTable(r.Tunnels)) })
+			return a.show(r, func() {
+				a.printf("%s", tunnelTable(r.Tunnels))
+				if r.Endless > 0 {
+					a.notef("the clock of this machine is not synchronised, so it is not "+
+						"believed: tunnels that do not end when EXPIRES says: %d\n     %s",
+						r.Endless, clockHint)
+				}
+			})
 		}),
 	})
 }

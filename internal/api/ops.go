@@ -157,6 +157,8 @@ const (
 // TunnelsReply is every tunnel of this node, in the order of names, then ids.
 type TunnelsReply struct {
 	Tunnels []Tunnel `json:"tunnels"`
+	// Endless is how many of them do not end on time, because the machine's clock is not believed.
+	Endless int `json:"endless,omitempty"`
 }
 
 // Tunnel is one tunnel as one of its ends knows it.

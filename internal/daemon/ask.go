@@ -118,6 +118,20 @@ func (l *loop) stateOf(t *tunnel.Tunnel, now clock.Reading) string {
 	return api.StateActive
 }
 
+// endless counts the tunnels that should end one day, and have not, where nobody can tell when that
+// is: the network may say the time, but hours late.
+func (l *loop) endless(now clock.Reading) (count int) {
+	if _, ok := now.Seconds(); ok {
+		return 0
+	}
+	for _, t := range l.node.Tunnels() {
+		if t.Expires != 0 && !t.Revoked && l.stateOf(t, now) != api.StateExpired {
+			count++
+		}
+	}
+	return count
+}
+
 // typeOf is the word of the table for a kind of key.
 func typeOf(k state.Kind) string {
 	switch k {

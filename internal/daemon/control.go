@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,7 +98,7 @@ func (c *control) parent(ctx context.Context) (r api.ParentReply, err error) {
 func (c *control) health(ctx context.Context) (r api.HealthReply, err error) {
 	var far, near bool // there are devices that packets are forwarded to, and that proxies reach
 	err = c.ask(ctx, func(n *node.Node, now clock.Reading) {
-		r = c.healthOf(n)
+		r = c.healthOf(n, now)
 		for _, e := range n.Externals(now) {
 			near = near || e.Addr.IsLinkLocalUnicast()
 			far = far || !e.Addr.IsLinkLocalUnicast()
@@ -134,7 +135,7 @@ func (c *control) rivals(find func(own string) ([]string, error), what, need str
 }
 
 // healthOf gathers what is wrong. It runs in the node's goroutine.
-func (c *control) healthOf(n *node.Node) api.HealthReply {
+func (c *control) healthOf(n *node.Node, now clock.Reading) api.HealthReply {
 	l := c.d.loop
 	problems := slices.Concat(n.Problems(), l.tunnels.problems, l.gateway.trouble,
 		c.d.forwarding.problems())
@@ -142,10 +143,12 @@ func (c *control) healthOf(n *node.Node) api.HealthReply {
 		problems = append(problems, "the data directory "+c.d.files.cfg.Process.DataDir+
 			" cannot be written: is the disk full?")
 	}
-	return api.HealthReply{
-		OK: len(problems) == 0, Problems: problems,
-		Warnings: slices.Concat(n.Warnings(), c.d.files.notes, c.d.host.lacks, l.tunnels.notes),
+	warnings := slices.Concat(n.Warnings(), c.d.files.notes, c.d.host.lacks, l.tunnels.notes)
+	if count := l.endless(now); count > 0 {
+		warnings = append(warnings, "nothing keeps this machine's clock right, so it is not "+
+			"believed: tunnels that do not end on time: "+strconv.Itoa(count))
 	}
+	return api.HealthReply{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 }
 
 func (c *control) dir() api.DirReply {
@@ -166,7 +169,7 @@ func (c *control) status(ctx context.Context) (r api.StatusReply, err error) {
 		r = api.StatusReply{
 			Version: api.Version, ID: n.Self(), Network: networkName(c.d.files.who),
 			Dir: c.d.files.cfg.Dir, Device: c.d.host.device.Name(), Uptime: now.Up - c.d.born,
-			Parent: parentOf(n), Health: c.healthOf(n), Children: n.Links(),
+			Parent: parentOf(n), Health: c.healthOf(n, now), Children: n.Links(),
 			Nodes: len(n.Nodes(now)), Tunnels: len(n.Tunnels()), Sessions: n.Sessions(),
 			Drops: c.d.drops(n),
 		}

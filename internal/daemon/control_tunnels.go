@@ -21,6 +21,7 @@ func (c *control) tunnels(ctx context.Context) (any, error) {
 		for _, t := range n.Tunnels() {
 			r.Tunnels = append(r.Tunnels, c.tunnel(n, t, now))
 		}
+		r.Endless = c.d.loop.endless(now)
 	})
 	slices.SortStableFunc(r.Tunnels, func(a, b api.Tunnel) int {
 		return strings.Compare(a.Name, b.Name)

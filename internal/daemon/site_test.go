@@ -74,7 +74,8 @@ type site struct {
 	net *network
 	log lockedBuffer
 
-	lanes int // of its daemon; 0 lets the machine decide
+	lanes   int    // of its daemon; 0 lets the machine decide
+	expires uint32 // of tunnels that it offers, in Unix seconds; 0 never
 }
 
 // newSite writes the directory of a node: key, certificates and configuration.
@@ -126,6 +127,7 @@ func (s *site) offer(t *testing.T, name, target string, to ident.NodeID) ident.N
 	cert := &ident.EndpointCert{
 		Kind: ident.ServerEndpoint, Network: s.net.cert.Key.Hash(), Key: secret.ID(), Peer: to,
 		Serial: 1, Targets: targets, Names: []string{name},
+		Validity: ident.Validity{NotAfter: s.expires},
 	}
 	if err := ident.SignEndpointCert(cert, s.net.secret); err != nil {
 		t.Fatal(err)
