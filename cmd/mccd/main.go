@@ -25,8 +25,8 @@ const usage = `Usage: mccd [DIR]           run the node whose configuration is i
        mccd --version       print the version
 
 Signals: TERM and INT stop the daemon, HUP makes it read its files again.
-Exit codes: 2 usage, 10 configuration, 11 key or certificate, 12 address in use or
-overlap, 13 no permission, 14 data directory.
+Exit codes: 2 usage, 10 configuration, 11 key or certificate, 12 address in use, not
+there or overlap, 13 no permission, 14 data directory.
 `
 
 func main() {

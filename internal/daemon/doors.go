@@ -83,8 +83,7 @@ func (d *daemon) openDNS() error {
 		return failf(ExitPermission, "dns-addr: no permission to listen at %v", cfg.DNSAddr).
 			withHint("run as root, or choose a port above 1023 for dns-addr in %s", d.files.path)
 	}
-	return failf(ExitConfig, "dns-addr: %v", err).
-		withHint("is the address one of this machine? change dns-addr in %s", d.files.path)
+	return d.unbound("dns-addr", err)
 }
 
 // startDoors starts the goroutines that answer.

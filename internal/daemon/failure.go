@@ -15,7 +15,7 @@ const (
 	ExitUsage      = 2  // the command line
 	ExitConfig     = 10 // the configuration
 	ExitKey        = 11 // a key or a certificate
-	ExitInUse      = 12 // an address, port or name is in use, or ranges overlap
+	ExitInUse      = 12 // an address or name is in use or not there, or ranges overlap
 	ExitPermission = 13 // the system does not permit it
 	ExitData       = 14 // the data directory
 )

@@ -219,10 +219,16 @@ func occupy(t *testing.T, prefix string) io.Closer {
 	return dev
 }
 
-func TestAnAddressOfAnotherMachineIsAConfigurationError(t *testing.T) {
+// The service manager starts a daemon with this exit code again.
+func TestAnAddressThatTheMachineDoesNotHaveYetIsWaitedFor(t *testing.T) {
 	needDevices(t)
-	s := newSite(t, newNetwork(t), "listen-addr = 192.0.2.1:9376")
-	expect(t, failure(t, s), daemon.ExitConfig, "listen-addr", "address one of this machine?")
+	n := newNetwork(t)
+	for _, key := range []string{"listen-addr", "dns-addr", "metrics-listen"} {
+		s := newSite(t, n, key+" = 192.0.2.1:9399")
+		expect(t, failure(t, s), daemon.ExitInUse, key+": ", "on this machine?", "tries again")
+	}
+	s := newSite(t, n, "metrics-listen = /nowhere/at/all")
+	expect(t, failure(t, s), daemon.ExitConfig, "metrics-listen: ", "on this machine?")
 }
 
 func TestADataDirectoryThatCannotBeUsedHasItsExitCode(t *testing.T) {

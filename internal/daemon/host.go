@@ -168,8 +168,18 @@ func (d *daemon) listenFailure(at netip.AddrPort, err error) error {
 		return failf(ExitPermission, "listen-addr: no permission to listen at %v", at).
 			withHint("run as root, or choose a port above 1023 for listen-addr in %s", d.files.path)
 	}
-	return failf(ExitConfig, "listen-addr: %v", err).
-		withHint("is the address one of this machine? change listen-addr in %s", d.files.path)
+	return d.unbound("listen-addr", err)
+}
+
+// unbound is the failure of an address that cannot be listened at. One that the machine does not
+// have may come yet, with a lease or a tunnel of somebody else's, so it is worth another start.
+func (d *daemon) unbound(key string, err error) *Failure {
+	f := failf(ExitConfig, "%s: %v", key, err)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		f.Exit = ExitInUse
+	}
+	return f.withHint("is there such an address, or directory, on this machine? The service tries "+
+		"again until an address is there; else change %s in %s", key, d.files.path)
 }
 
 // openDevice makes the virtual device. It stays down until the filter stands.

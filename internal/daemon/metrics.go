@@ -51,9 +51,7 @@ func (d *daemon) openMetrics() error {
 		return failf(ExitPermission, "metrics-listen: no permission to listen at %s", at).
 			withHint("run as root, or choose another metrics-listen in %s", d.files.path)
 	}
-	return failf(ExitConfig, "metrics-listen: %v", err).
-		withHint("is the address one of this machine, and is there such a directory? "+
-			"change metrics-listen in %s", d.files.path)
+	return d.unbound("metrics-listen", err)
 }
 
 // metrics makes the page that monitors fetch.
