@@ -17,12 +17,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"staex/internal/api"
+	"staex/internal/conf"
 )
 
 // lookupTime is how long one name may take: longer than any program would wait for it.
@@ -135,20 +137,37 @@ func (d *doctor) lookAtRoutes() {
 		{"resolver.ipv4-network", d.cfg.Resolver.IPv4},
 		{"resolver.ipv6-network", d.cfg.Resolver.IPv6},
 	} {
-		for _, other := range routes {
-			if other.prefix.Bits() == 0 || other.device == d.cfg.Device.Name ||
-				!other.prefix.Overlaps(r.value) {
-				continue
-			}
+		for _, other := range d.rivals(routes, r.value) {
 			d.problem(check, fmt.Sprintf("the route %v of device %s overlaps %s = %v",
 				other.prefix, other.device, r.key, r.value),
 				"choose another range for "+r.key+" in "+d.configPath())
 		}
 	}
+	say := d.warn // as long as no tunnel here needs them
+	if slices.ContainsFunc(d.tunnels, missesStatic) {
+		say = d.problem
+	}
+	for _, other := range d.rivals(routes, conf.StaticNetwork()) {
+		say(check, fmt.Sprintf("the route %v of device %s overlaps %v, the range of static "+
+			"addresses, which cannot be reached from here", other.prefix, other.device,
+			conf.StaticNetwork()), "no key changes this range: renumber that network and restart "+
+			"mccd, or make tunnels without --static-ip-address")
+	}
 	if d.quiet(check) && len(routes) > 0 {
-		d.ok(check, "%v and %v are free", d.cfg.Resolver.IPv4, d.cfg.Resolver.IPv6)
+		d.ok(check, "%v, %v and %v are free", d.cfg.Resolver.IPv4, d.cfg.Resolver.IPv6,
+			conf.StaticNetwork())
 	}
 }
+
+// rivals are the routes of others that share addresses with a range.
+func (d *doctor) rivals(routes []route, p netip.Prefix) []route {
+	return slices.DeleteFunc(slices.Clone(routes), func(r route) bool {
+		return r.prefix.Bits() == 0 || r.device == d.cfg.Device.Name || !r.prefix.Overlaps(p)
+	})
+}
+
+// missesStatic tells whether programs here would reach a tunnel at its static address.
+func missesStatic(t api.Tunnel) bool { return t.Side == api.SideClient && t.Static.IsValid() }
 
 // A route is one of the kernel's.
 type route struct {

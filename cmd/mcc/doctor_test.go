@@ -150,6 +150,8 @@ func TestADoctorFindsNothingWrongWithAHealthyNode(t *testing.T) {
 	}
 }
 
+const routeOf10115 = "eth1\t0003730A\t0\t1\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+
 // tunnelIn is a patient's only tunnel.
 func tunnelIn(p *patient, x api.Tunnel) {
 	x.ID, x.Name = someID(9), "camera1"
@@ -248,6 +250,23 @@ func TestADoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 					"resolver.ipv4-network = 10.83.0.0/16", "choose another range",
 				"the route 200::/8 of device wg0 overlaps resolver.ipv6-network",
 			},
+		},
+		"a route among static addresses that nothing here needs": {
+			func(p *patient) { p.system("/proc/net/route", routeOf10115) },
+			[]string{
+				"warning  routes         the route 10.115.3.0/24 of device eth1 overlaps " +
+					"10.115.0.0/16, the range of static addresses", "renumber that network",
+			},
+		},
+		"a route among static addresses that a tunnel has": {
+			func(p *patient) {
+				p.system("/proc/net/route", routeOf10115)
+				tunnelIn(p, api.Tunnel{
+					Side: api.SideClient, State: api.StateActive,
+					Static: netip.MustParseAddr("10.115.3.7"),
+				})
+			},
+			[]string{"problem  routes         the route 10.115.3.0/24 of device eth1 overlaps "},
 		},
 		"a daemon of another version that is not well": {
 			func(p *patient) {

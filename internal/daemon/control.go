@@ -18,6 +18,7 @@ import (
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/node"
+	"staex/internal/overlay/tunnel"
 )
 
 // control carries out the requests of the control socket.
@@ -148,8 +149,16 @@ func (c *control) healthOf(n *node.Node, now clock.Reading) api.HealthReply {
 		warnings = append(warnings, "nothing keeps this machine's clock right, so it is not "+
 			"believed: tunnels that do not end on time: "+strconv.Itoa(count))
 	}
+	if taken := c.d.host.taken; taken != "" && slices.ContainsFunc(n.Tunnels(), missesStatic) {
+		problems = append(problems, taken)
+	} else if taken != "" {
+		warnings = append(warnings, taken)
+	}
 	return api.HealthReply{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 }
+
+// missesStatic tells whether programs here would reach a tunnel at its static address.
+func missesStatic(t *tunnel.Tunnel) bool { return t.Side == tunnel.Client && t.Static.IsValid() }
 
 func (c *control) dir() api.DirReply {
 	f := c.d.files

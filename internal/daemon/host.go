@@ -32,6 +32,7 @@ type host struct {
 	forward netif.Forwarding
 	lacks   []string       // what this machine cannot do, in sentences
 	statics []netip.Prefix // the range of static addresses, where the machine leaves it to us
+	taken   string         // else why not, in a sentence
 }
 
 // close ends sockets and device, and with them their readers.
@@ -68,11 +69,13 @@ func (d *daemon) checkRanges() error {
 				withHint("choose another range for %s in %s", r.key, d.files.path)
 		}
 	}
-	// The range of static addresses is fixed: a site that uses it does without them.
+	// The range of static addresses is fixed, no key changes it: a site that uses it does without.
 	if hit, there := overlap(routes, conf.StaticNetwork(), d.files.cfg.Device.Name); there {
-		d.log.Info("static addresses cannot be reached: their range is in use",
-			"range", conf.StaticNetwork().String(), "route", hit.Prefix.String(),
-			"device", hit.Device)
+		d.host.taken = "static addresses (" + conf.StaticNetwork().String() + ") cannot be " +
+			"reached from here: the route " + hit.Prefix.String() + " of device " + hit.Device +
+			" is among them; renumber that network and restart mccd, or make tunnels without " +
+			"static-ip-address"
+		d.log.Warn("configuration", "warning", d.host.taken)
 	} else {
 		d.host.statics = []netip.Prefix{conf.StaticNetwork()}
 	}

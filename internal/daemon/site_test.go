@@ -76,6 +76,7 @@ type site struct {
 
 	lanes   int    // of its daemon; 0 lets the machine decide
 	expires uint32 // of tunnels that it offers, in Unix seconds; 0 never
+	static  netip.Addr
 }
 
 // newSite writes the directory of a node: key, certificates and configuration.
@@ -126,7 +127,7 @@ func (s *site) offer(t *testing.T, name, target string, to ident.NodeID) ident.N
 	}
 	cert := &ident.EndpointCert{
 		Kind: ident.ServerEndpoint, Network: s.net.cert.Key.Hash(), Key: secret.ID(), Peer: to,
-		Serial: 1, Targets: targets, Names: []string{name},
+		Serial: 1, Targets: targets, Names: []string{name}, Static: s.static,
 		Validity: ident.Validity{NotAfter: s.expires},
 	}
 	if err := ident.SignEndpointCert(cert, s.net.secret); err != nil {
@@ -137,6 +138,7 @@ func (s *site) offer(t *testing.T, name, target string, to ident.NodeID) ident.N
 		Name: name, File: filepath.Join(dir, name+".conf"),
 		Certificate: filepath.Join(dir, name+"-certificate.txt"),
 		PrivateKey:  filepath.Join(dir, name+"-private-key.txt"), Names: cert.Names,
+		Static: s.static,
 	}
 	s.write(t, "tunnels/"+name+"-private-key.txt", ident.EncodeSecretText(secret))
 	s.write(t, "tunnels/"+name+"-certificate.txt", ident.EncodeText(cert.Append(nil)))
