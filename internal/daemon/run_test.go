@@ -175,7 +175,10 @@ func TestATunnelWorksByNameAndSurvivesRestartsOfBothEnds(t *testing.T) {
 	}
 	var health api.HealthReply
 	s.ask(t, api.OpHealth, nil, &health)
-	if !health.OK || len(health.Problems)+len(health.Warnings) > 0 {
+	warnings := slices.DeleteFunc(health.Warnings, func(w string) bool {
+		return strings.Contains(w, "of device test1 is among them") // one machine, two nodes
+	})
+	if !health.OK || len(health.Problems)+len(warnings) > 0 {
 		t.Errorf("the server's health: %+v", health)
 	}
 	c.end(t)
