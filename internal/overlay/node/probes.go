@@ -16,6 +16,9 @@ const maxProbes = 64
 // probeMAC is the size of the proof of membership in a probe in bytes.
 const probeMAC = 8
 
+// noNames says why a node that only carries others' packets asks nobody.
+const noNames = "this node has no names key, so it only carries others' packets"
+
 // probe is a question along the path to a node: is it there, and by which nodes of ours?
 type probe struct {
 	token uint64
@@ -36,6 +39,10 @@ func (n *Node) startProbe(now clock.Reading, token uint64, dest ident.NodeID) {
 	}
 	if n.probes.count >= maxProbes {
 		n.event(Event{Kind: EventProbe, Key: dest, Token: token, Text: "too many probes"})
+		return
+	}
+	if !n.who.HasNames {
+		n.event(Event{Kind: EventProbe, Key: dest, Token: token, Text: noNames})
 		return
 	}
 	mac := n.who.Names.MAC8([]byte("probe"), dest[:])
