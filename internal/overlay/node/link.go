@@ -494,6 +494,3 @@ func unopened(err error) drop.Reason {
 		return drop.OpenFailed
 	}
 }
-
-// count adds one to a drop reason of the slow path.
-func (n *Node) count(r drop.Reason) { n.fast.C.Drops[r].Add(1) }
