@@ -90,9 +90,12 @@ func (n *Node) fromAccept(now clock.Reading, c *conversation, b []byte) error {
 	if end := n.ends[t.ID]; end != nil {
 		n.dropEnd(now, t) // the client lost its disk and made a new endpoint
 	}
-	t.RemoteKey = cert.Key
+	t.RemoteKey, t.DisabledThere = cert.Key, false // whoever disabled it there did so before
 	n.saveTunnel(t)
 	n.refresh(now, t)
+	if t.DisabledHere {
+		n.tellChange(now, t, wire.SwitchDisabled)
+	}
 	n.event(Event{Kind: EventTunnelUp, Tunnel: t.ID, Key: t.RemoteNode, Text: t.Name})
 	return nil
 }

@@ -43,7 +43,8 @@ func (b *tagBook) init() {
 // index follows a record that changed.
 func (b *tagBook) index(r *state.Record) {
 	b.unindex(r.Key)
-	if len(r.Tags) == 0 || len(b.byKey) >= maxTagged {
+	if len(r.Tags) == 0 || len(b.byKey) >= maxTagged ||
+		r.Kind != state.Node && len(b.byKey) >= maxTagged/2 {
 		return
 	}
 	b.byKey[r.Key] = r.Tags
@@ -64,13 +65,20 @@ func (b *tagBook) unindex(key ident.NodeID) {
 	delete(b.byKey, key)
 }
 
-// owners are the keys in our table whose records have a tag, at most wire.MaxFound.
+// owners are the nodes in our table whose records have a tag, or host an endpoint whose record has
+// it, at most wire.MaxFound.
 func (n *Node) owners(tag [8]byte) []ident.NodeID {
 	var list []ident.NodeID
 	for _, k := range slices.Clone(n.lookups.byTag[tag]) {
-		if _, ok := n.records.Find(k); !ok {
+		row, ok := n.records.Find(k)
+		if !ok {
 			n.lookups.unindex(k)
-		} else if len(list) < wire.MaxFound {
+			continue
+		}
+		if row.Kind != state.Node {
+			k = row.Parent
+		}
+		if len(list) < wire.MaxFound && !slices.Contains(list, k) {
 			list = append(list, k)
 		}
 	}

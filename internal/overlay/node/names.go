@@ -46,6 +46,7 @@ type nameBook struct {
 	pins    map[claimed]pin    // at most maxQueries
 	own     *timer             // until our own names are looked for
 	looked  time.Duration      // when they were
+	blank   bool               // the disk was empty: there may be tunnels that this node lost
 }
 
 func (b *nameBook) init(n *Node) {
@@ -74,6 +75,9 @@ func claimsOf(names []string, static netip.Addr) (list []claimed) {
 	}
 	return list
 }
+
+// endsOf is what the hosts of tunnels to a node are found by: no name reads as a node id.
+func endsOf(client ident.NodeID) claimed { return claimed{wire.ClaimName, client.String()} }
 
 // tagOf is what a relay sees of a claim. What the network's key has signed has a tag of its own: it
 // is looked for as far as the root, whoever claims the same nearer to the asker.
@@ -113,9 +117,11 @@ func (n *Node) configured(what claimed) bool {
 	return slices.Contains(claimsOf(n.names.names, n.names.static), what)
 }
 
-// lookOwn plans to look whether our names are somebody else's, because the parent is new.
+// lookOwn plans to look whether our names are somebody else's, because the parent is new, and who
+// has tunnels for us if we lost them.
 func (n *Node) lookOwn(now clock.Reading) {
-	if n.who.HasNames && len(claimsOf(n.names.names, n.names.static)) > 0 {
+	if n.who.HasNames &&
+		(n.names.blank || len(claimsOf(n.names.names, n.names.static)) > 0) {
 		at := now.Up + ownAfter
 		if n.names.looked != 0 {
 			at = max(at, n.names.looked+nameLife)
@@ -128,7 +134,11 @@ func (n *Node) lookOwn(now clock.Reading) {
 func (n *Node) checkOwn(now clock.Reading) {
 	n.names.looked = now.Up
 	n.timers.arm(n.names.own, now.Up+ownEvery+n.jitter(ownEvery/8))
-	for _, what := range claimsOf(n.names.names, n.names.static) {
+	list := claimsOf(n.names.names, n.names.static)
+	if n.names.blank {
+		list = append(list, endsOf(n.self))
+	}
+	for _, what := range list {
 		q := n.names.queries[what]
 		if slices.Contains(n.signed(), what) || q != nil && !q.done || !n.who.HasNames {
 			continue
@@ -137,7 +147,7 @@ func (n *Node) checkOwn(now clock.Reading) {
 			n.forgetQuery(q)
 		}
 		if n.roomForQuery(now) {
-			n.begin(now, &query{what: what, own: true})
+			n.begin(now, &query{what: what, own: what != endsOf(n.self)})
 		}
 	}
 }
@@ -229,6 +239,12 @@ func (n *Node) fromClaim(now clock.Reading, c *conversation, b []byte) error {
 		return err
 	}
 	what := claimed{m.Kind, string(m.Text)}
+	lost := what == endsOf(c.key.remote)
+	for _, t := range n.tunnels.List() {
+		if lost && t.RemoteNode == c.key.remote {
+			n.offerSoon(now, t) // it lost its disk
+		}
+	}
 	ok := wire.ClaimOK{ID: m.ID, Mine: n.mine(what)}
 	if slices.Contains(n.signed(), what) {
 		ok.NamesCert = n.names.cert.Append(nil)

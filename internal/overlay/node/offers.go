@@ -25,6 +25,8 @@ const (
 	// offerQuick is how often the wait does not grow, because a session stands: what gets no answer
 	// there has most likely got lost.
 	offerQuick = 8
+	// offerEvery is how often a settled tunnel is offered again at most to who has lost it.
+	offerEvery = time.Minute
 	// offerDaily is how often a settled tunnel is offered again: a client that lost its disk
 	// gets it back, for about a kilobyte a day.
 	offerDaily = 24 * time.Hour
@@ -42,6 +44,7 @@ type offer struct {
 	quick  uint8 // times that the wait did not grow
 	id     [8]byte
 	held   bool // the other end waits for a person
+	last   time.Duration
 }
 
 // offerAgain starts or restarts telling the other end.
@@ -57,6 +60,14 @@ func (n *Node) offerAgain(now clock.Reading, t *tunnel.Tunnel) {
 	}
 	o.wait, o.quick = offerFirst, 0
 	n.timers.arm(o.again, now.Up)
+}
+
+// offerSoon offers a tunnel again, because its client may have lost it.
+func (n *Node) offerSoon(now clock.Reading, t *tunnel.Tunnel) {
+	if o := n.offers[t.ID]; o != nil && o.change == 0 {
+		o.wait, o.quick = offerFirst, 0
+		n.timers.sooner(o.again, max(now.Up, o.last+offerEvery))
+	}
 }
 
 // retryOffers tries at once again when a parent was found.
@@ -84,9 +95,10 @@ func (n *Node) sendOffer(now clock.Reading, o *offer) {
 	} else {
 		o.wait = min(2*o.wait, offerCap)
 	}
-	if t.Deleted && o.change == 0 || t.DisabledHere && o.change == 0 {
+	if o.change == 0 && (t.Deleted || t.DisabledHere && t.RemoteKey.IsZero()) {
 		return
 	}
+	o.last = now.Up
 	if !c.reachable() && len(c.waiting().messages) > 0 {
 		n.redialSoon(now, c)
 		return // the last one still waits for a session

@@ -45,6 +45,7 @@ func (o *ownRecords) load(n *Node) error {
 			o.seq[id] = binary.BigEndian.Uint64(b)
 		}
 	}
+	n.names.blank = o.seq[n.self] == 0
 	n.say(state.Node, n.who.Secret, ident.NodeID{})
 	return nil
 }
@@ -56,8 +57,11 @@ func (n *Node) say(kind state.Kind, key *ident.Secret, parent ident.NodeID) {
 	r := state.Record{
 		Kind: kind, Key: id, Parent: parent, Network: n.who.Cert.Network, Seq: n.own.seq[id],
 	}
-	if kind == state.Node {
+	if t, ok := n.tunnels.ByID(id); kind == state.Node {
 		r.Tags = n.tags()
+	} else if ok && n.who.HasNames { // of a server: who lost its disk looks for it
+		r.Tags = [][8]byte{n.tagOf(endsOf(t.RemoteNode), false)}
+		n.lookups.index(&r)
 	}
 	r.Sign(key)
 	n.keep(seqPrefix+id.String(), binary.BigEndian.AppendUint64(nil, r.Seq))

@@ -360,6 +360,9 @@ func (n *Node) childUp(now clock.Reading, l *link, cert *ident.NodeCert, how str
 	n.links.certs[l.id] = cert.Append(nil)
 	n.watchLinkExpiry(now, l, cert)
 	n.childAttached(l)
+	if n.names.blank && n.IsRoot() {
+		n.lookOwn(now)
+	}
 	n.tell(l, wire.ControlUp, n.above(l, n.parents.active).Append(nil))
 	n.grant(now, l)
 	n.childrenChanged(now)
