@@ -7,22 +7,20 @@ package netif
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // Link is a device this process brought up, with a memory of what it added.
 type Link struct {
 	name string
-	link netlink.Link
+	dev  device
 
 	// What Up was asked for, so that Mend can ask again.
-	mtu                   int
+	mtu                   uint32
 	wantAddrs, wantRoutes []netip.Prefix
 
 	mu      sync.Mutex     // guards what follows
@@ -37,49 +35,63 @@ type Link struct {
 // idle device sends nothing. An error undoes what was done. Addresses and routes that exist
 // already are used and not removed later.
 func Up(name string, mtu int, addrs, routes []netip.Prefix) (*Link, error) {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("netif: find device %s: %w", name, err)
-	}
 	l := &Link{
-		name: name, link: link, wasUp: link.Attrs().Flags&net.FlagUp != 0,
-		mtu: mtu, wantAddrs: slices.Clone(addrs), wantRoutes: slices.Clone(routes),
+		name: name, mtu: uint32(max(0, mtu)), wantAddrs: slices.Clone(addrs),
+		wantRoutes: slices.Clone(routes), wasUp: true, // until we know
 	}
-	if err := l.up(mtu, addrs, routes); err != nil {
+	if err := withKernel(l.up); err != nil {
 		return nil, errors.Join(err, l.Down())
 	}
 	return l, nil
 }
 
-func (l *Link) up(mtu int, addrs, routes []netip.Prefix) error {
-	if mtu > 0 {
-		if err := netlink.LinkSetMTU(l.link, mtu); err != nil {
-			return fmt.Errorf("netif: set MTU of %s to %d: %w", l.name, mtu, err)
-		}
+func (l *Link) up(k *rtnl) (err error) {
+	if l.dev, err = k.deviceNamed(l.name); err != nil {
+		return fmt.Errorf("netif: find device %s: %w", l.name, err)
 	}
-	l.prepare()
-	if err := netlink.LinkSetUp(l.link); err != nil {
-		return fmt.Errorf("netif: bring up %s: %w", l.name, err)
+	l.wasUp = l.dev.up()
+	if err := l.setMTU(k); err != nil {
+		return err
 	}
-	for _, a := range addrs {
-		if err := l.AddAddr(a); err != nil {
+	if err := l.raise(k); err != nil {
+		return err
+	}
+	for _, a := range l.wantAddrs {
+		if err := l.addAddr(k, a); err != nil {
 			return err
 		}
 	}
-	for _, r := range routes {
-		if err := l.AddRoute(r); err != nil {
+	for _, r := range l.wantRoutes {
+		if err := l.addRoute(k, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// prepare makes settings that have to stand before the device comes up.
-func (l *Link) prepare() {
+// rightMTU tells whether the device has the MTU that Up was asked for.
+func (l *Link) rightMTU() bool { return l.mtu == 0 || l.mtu == l.dev.mtu }
+
+func (l *Link) setMTU(k *rtnl) error {
+	if l.rightMTU() {
+		return nil
+	}
+	if err := k.setDevice(l.dev.index, appendNumber(nil, unix.IFLA_MTU, l.mtu)); err != nil {
+		return fmt.Errorf("netif: set MTU of %s to %d: %w", l.name, l.mtu, err)
+	}
+	return nil
+}
+
+// raise brings the device up, with the settings that have to stand before.
+func (l *Link) raise(k *rtnl) error {
 	// Old kernels lack one or both; super-packets are then a little larger than one send.
-	_ = netlink.LinkSetGSOMaxSize(l.link, GSOMaxSize)
-	_ = netlink.LinkSetGSOIPv4MaxSize(l.link, GSOMaxSize)
+	gso := appendNumber(nil, unix.IFLA_GSO_MAX_SIZE, GSOMaxSize)
+	_ = k.setDevice(l.dev.index, appendNumber(gso, unix.IFLA_GSO_IPV4_MAX_SIZE, GSOMaxSize))
 	l.silence()
+	if err := k.setUp(l.dev.index, unix.IFF_UP); err != nil {
+		return fmt.Errorf("netif: bring up %s: %w", l.name, err)
+	}
+	return nil
 }
 
 // silence turns off what would make the kernel speak on the device unasked: link-local addresses,
@@ -108,13 +120,13 @@ func (l *Link) Name() string { return l.name }
 // AddAddr gives the device an address; the prefix length decides which neighbours the kernel
 // believes to be behind it (a full length: none).
 func (l *Link) AddAddr(p netip.Prefix) error {
+	return withKernel(func(k *rtnl) error { return l.addAddr(k, p) })
+}
+
+func (l *Link) addAddr(k *rtnl, p netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := &netlink.Addr{IPNet: ipNet(p), Scope: unix.RT_SCOPE_UNIVERSE}
-	if p.Addr().Is6() {
-		a.Flags = unix.IFA_F_NODAD
-	}
-	err := netlink.AddrAdd(l.link, a)
+	err := k.changeAddress(unix.RTM_NEWADDR, l.dev.index, p)
 	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -127,6 +139,10 @@ func (l *Link) AddAddr(p netip.Prefix) error {
 
 // DelAddr takes back an address given by AddAddr or Up; others are left alone.
 func (l *Link) DelAddr(p netip.Prefix) error {
+	return withKernel(func(k *rtnl) error { return l.delAddr(k, p) })
+}
+
+func (l *Link) delAddr(k *rtnl, p netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.addrs, p)
@@ -134,7 +150,7 @@ func (l *Link) DelAddr(p netip.Prefix) error {
 		return nil
 	}
 	l.addrs = slices.Delete(l.addrs, i, i+1)
-	err := netlink.AddrDel(l.link, &netlink.Addr{IPNet: ipNet(p)})
+	err := k.changeAddress(unix.RTM_DELADDR, l.dev.index, p)
 	if err != nil && !gone(err) {
 		return fmt.Errorf("netif: remove address %v from %s: %w", p, l.name, err)
 	}
@@ -143,11 +159,15 @@ func (l *Link) DelAddr(p netip.Prefix) error {
 
 // AddRoute sends packets for the prefix through the device.
 func (l *Link) AddRoute(p netip.Prefix) error {
+	return withKernel(func(k *rtnl) error { return l.addRoute(k, p) })
+}
+
+func (l *Link) addRoute(k *rtnl, p netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := netlink.RouteAdd(l.route(p))
+	err := k.changeRoute(unix.RTM_NEWROUTE, l.dev.index, p.Masked())
 	if errors.Is(err, unix.EEXIST) {
-		return l.sameRoute(p)
+		return l.sameRoute(k, p)
 	}
 	if err != nil {
 		return fmt.Errorf("netif: add route %v through %s: %w", p, l.name, err)
@@ -158,8 +178,8 @@ func (l *Link) AddRoute(p netip.Prefix) error {
 
 // sameRoute accepts an existing route only when it leads to this device, as the kernel's own route
 // of an address does.
-func (l *Link) sameRoute(p netip.Prefix) error {
-	all, err := Routes()
+func (l *Link) sameRoute(k *rtnl, p netip.Prefix) error {
+	all, err := k.routes()
 	if err != nil {
 		return err
 	}
@@ -172,6 +192,10 @@ func (l *Link) sameRoute(p netip.Prefix) error {
 
 // DelRoute takes back a route made by AddRoute or Up; others are left alone.
 func (l *Link) DelRoute(p netip.Prefix) error {
+	return withKernel(func(k *rtnl) error { return l.delRoute(k, p) })
+}
+
+func (l *Link) delRoute(k *rtnl, p netip.Prefix) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.routes, p)
@@ -179,57 +203,54 @@ func (l *Link) DelRoute(p netip.Prefix) error {
 		return nil
 	}
 	l.routes = slices.Delete(l.routes, i, i+1)
-	if err := netlink.RouteDel(l.route(p)); err != nil && !gone(err) {
+	err := k.changeRoute(unix.RTM_DELROUTE, l.dev.index, p.Masked())
+	if err != nil && !gone(err) {
 		return fmt.Errorf("netif: remove route %v through %s: %w", p, l.name, err)
 	}
 	return nil
 }
 
-func (l *Link) route(p netip.Prefix) *netlink.Route {
-	scope := netlink.SCOPE_LINK
-	if p.Addr().Is6() {
-		scope = netlink.SCOPE_UNIVERSE
-	}
-	return &netlink.Route{LinkIndex: l.link.Attrs().Index, Dst: ipNet(p.Masked()), Scope: scope}
-}
-
 // Down takes back routes, addresses and settings this Link added, and brings the device down
 // unless it was up before. What vanished meanwhile, perhaps with the device, is no error.
 func (l *Link) Down() error {
-	var errs []error
-	for _, p := range slices.Backward(slices.Clone(l.routes)) {
-		errs = append(errs, l.DelRoute(p))
-	}
-	for _, p := range slices.Backward(slices.Clone(l.addrs)) {
-		errs = append(errs, l.DelAddr(p))
-	}
-	if !l.wasUp {
-		if err := netlink.LinkSetDown(l.link); err != nil && !gone(err) {
-			errs = append(errs, fmt.Errorf("netif: bring down %s: %w", l.name, err))
-		}
-	}
+	errs := []error{withKernel(l.withdraw)}
 	for _, s := range slices.Backward(l.sysctls) {
 		errs = append(errs, s.restore())
 	}
 	l.sysctls = nil
 	if !l.wasUp {
-		l.hush()
+		errs = append(errs, withKernel(l.hush))
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Link) withdraw(k *rtnl) error {
+	var errs []error
+	for _, p := range slices.Backward(slices.Clone(l.routes)) {
+		errs = append(errs, l.delRoute(k, p))
+	}
+	for _, p := range slices.Backward(slices.Clone(l.addrs)) {
+		errs = append(errs, l.delAddr(k, p))
+	}
+	if l.wasUp {
+		return errors.Join(errs...)
+	}
+	if err := k.setUp(l.dev.index, 0); err != nil && !gone(err) {
+		errs = append(errs, fmt.Errorf("netif: bring down %s: %w", l.name, err))
 	}
 	return errors.Join(errs...)
 }
 
 // hush removes the link-local addresses that the kernel invents when addr_gen_mode is put back,
 // although the device is down and has lost all others.
-func (l *Link) hush() {
-	addrs, err := netlink.AddrList(l.link, netlink.FAMILY_V6)
-	if err != nil {
-		return // it is gone
-	}
-	for _, a := range addrs {
-		if a.IP.IsLinkLocalUnicast() {
-			_ = netlink.AddrDel(l.link, &a) // as above
+func (l *Link) hush(k *rtnl) error {
+	addrs, _ := k.addresses(l.dev.index) // none: it is gone
+	for _, p := range addrs {
+		if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
+			_ = k.changeAddress(unix.RTM_DELADDR, l.dev.index, p) // as above
 		}
 	}
+	return nil
 }
 
 // gone tells errors about things that no longer exist.
@@ -238,67 +259,31 @@ func gone(err error) bool {
 		errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENETDOWN)
 }
 
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
 // Routes lists unicast routes of all tables, IPv4 first, without those the kernel keeps for the
 // host's own and broadcast addresses.
-func Routes() ([]Route, error) {
-	names := map[int]string{}
-	links, err := netlink.LinkList()
+func Routes() (routes []Route, err error) {
+	err = withKernel(func(k *rtnl) error {
+		routes, err = k.routes()
+		return err
+	})
+	return routes, err
+}
+
+func (k *rtnl) routes() (routes []Route, err error) {
+	names, err := k.devices()
 	if err != nil {
 		return nil, fmt.Errorf("netif: list devices: %w", err)
 	}
-	for _, link := range links {
-		names[link.Attrs().Index] = link.Attrs().Name
+	entries, err := k.entries()
+	if err != nil {
+		return nil, fmt.Errorf("netif: list routes: %w", err)
 	}
-	var routes []Route
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		all, err := netlink.RouteListFiltered(family,
-			&netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-		if err != nil {
-			return nil, fmt.Errorf("netif: list routes: %w", err)
+	for _, e := range entries {
+		for _, index := range e.devices {
+			if name := names[index]; name != "" {
+				routes = append(routes, Route{Prefix: e.prefix, Device: name})
+			}
 		}
-		routes = appendRoutes(routes, all, family, names)
 	}
 	return routes, nil
-}
-
-func appendRoutes(routes []Route, all []netlink.Route, family int, names map[int]string) []Route {
-	for i := range all {
-		routes = appendRoute(routes, &all[i], family, names)
-	}
-	return routes
-}
-
-func appendRoute(routes []Route, r *netlink.Route, family int, names map[int]string) []Route {
-	if r.Table == unix.RT_TABLE_LOCAL || r.Type != unix.RTN_UNICAST {
-		return routes
-	}
-	prefix := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if family == netlink.FAMILY_V6 {
-		prefix = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	if r.Dst != nil {
-		addr, ok := netip.AddrFromSlice(r.Dst.IP)
-		if !ok {
-			return routes
-		}
-		ones, _ := r.Dst.Mask.Size()
-		if family == netlink.FAMILY_V4 {
-			addr = addr.Unmap()
-		}
-		prefix = netip.PrefixFrom(addr, ones)
-	}
-	devices := []int{r.LinkIndex}
-	for _, hop := range r.MultiPath {
-		devices = append(devices, hop.LinkIndex)
-	}
-	for _, index := range devices {
-		if name := names[index]; name != "" {
-			routes = append(routes, Route{Prefix: prefix, Device: name})
-		}
-	}
-	return routes
 }

@@ -7,11 +7,9 @@ package netif
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,29 +18,35 @@ import (
 // well. A device that was deleted and made again under the same name counts as new. Without a
 // device of the name the error satisfies errors.Is(err, ErrNoDevice).
 func (l *Link) Mend() (mended []string, err error) {
-	link, err := netlink.LinkByName(l.name)
-	if errors.As(err, &netlink.LinkNotFoundError{}) {
+	err = withKernel(func(k *rtnl) error {
+		mended, err = l.mend(k)
+		return err
+	})
+	return mended, err
+}
+
+func (l *Link) mend(k *rtnl) (mended []string, err error) {
+	dev, err := k.deviceNamed(l.name)
+	if errors.Is(err, unix.ENODEV) {
 		return nil, fmt.Errorf("%w: %s", ErrNoDevice, l.name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("netif: find device %s: %w", l.name, err)
 	}
-	l.succeed(link)
-	attrs := link.Attrs()
-	if l.mtu > 0 && attrs.MTU != l.mtu {
-		if err := netlink.LinkSetMTU(link, l.mtu); err != nil {
-			return nil, fmt.Errorf("netif: set MTU of %s to %d: %w", l.name, l.mtu, err)
+	l.succeed(dev)
+	if !l.rightMTU() {
+		if err := l.setMTU(k); err != nil {
+			return nil, err
 		}
 		mended = append(mended, "MTU")
 	}
-	if attrs.Flags&net.FlagUp == 0 {
-		l.prepare()
-		if err := netlink.LinkSetUp(link); err != nil {
-			return mended, fmt.Errorf("netif: bring up %s: %w", l.name, err)
+	if !l.dev.up() {
+		if err := l.raise(k); err != nil {
+			return mended, err
 		}
 		mended = append(mended, "up")
 	}
-	addrs, routes, err := l.missing()
+	addrs, routes, err := l.missing(k)
 	if err != nil {
 		return mended, err
 	}
@@ -56,52 +60,47 @@ func (l *Link) Mend() (mended []string, err error) {
 		mended = append(mended, what)
 	}
 	for _, p := range addrs {
-		note(p.Addr().String(), l.AddAddr(p))
+		note(p.Addr().String(), l.addAddr(k, p))
 	}
 	for _, p := range routes {
-		note(p.String(), l.AddRoute(p))
+		note(p.String(), l.addRoute(k, p))
 	}
 	return mended, errors.Join(errs...)
 }
 
 // succeed takes the device as it is now; what an earlier one of the name had is gone with it.
-func (l *Link) succeed(link netlink.Link) {
+func (l *Link) succeed(dev device) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if link.Attrs().Index != l.link.Attrs().Index {
+	if dev.index != l.dev.index {
 		l.addrs, l.routes, l.sysctls = nil, nil, nil
-		l.wasUp = link.Attrs().Flags&net.FlagUp != 0
+		l.wasUp = dev.up()
 	}
-	l.link = link
+	l.dev = dev
 }
 
 // missing lists what the device should have and has not, and forgets that it was added.
-func (l *Link) missing() (addrs, routes []netip.Prefix, err error) {
-	has, err := netlink.AddrList(l.link, netlink.FAMILY_ALL)
+func (l *Link) missing(k *rtnl) (addrs, routes []netip.Prefix, err error) {
+	has, err := k.addresses(l.dev.index)
 	if err != nil {
 		return nil, nil, fmt.Errorf("netif: list addresses of %s: %w", l.name, err)
 	}
 	for _, p := range l.wantAddrs {
-		there := slices.ContainsFunc(has, func(a netlink.Addr) bool {
-			addr, ok := netip.AddrFromSlice(a.IP)
-			return ok && addr.Unmap() == p.Addr().Unmap()
+		there := slices.ContainsFunc(has, func(a netip.Prefix) bool {
+			return a.Addr() == p.Addr().Unmap()
 		})
 		if !there {
 			addrs = append(addrs, p)
 		}
 	}
+	entries, err := k.entries()
+	if err != nil {
+		return nil, nil, fmt.Errorf("netif: list routes of %s: %w", l.name, err)
+	}
 	leads := map[netip.Prefix]bool{}
-	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		list, err := netlink.RouteListFiltered(family,
-			&netlink.Route{LinkIndex: l.link.Attrs().Index, Table: unix.RT_TABLE_UNSPEC},
-			netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
-		if err != nil {
-			return nil, nil, fmt.Errorf("netif: list routes of %s: %w", l.name, err)
-		}
-		for _, r := range appendRoutes(nil, list, family, map[int]string{
-			l.link.Attrs().Index: l.name,
-		}) {
-			leads[r.Prefix] = true
+	for _, e := range entries {
+		if slices.Contains(e.devices, l.dev.index) {
+			leads[e.prefix] = true
 		}
 	}
 	for _, p := range l.wantRoutes {

@@ -35,7 +35,7 @@ func device(t *testing.T, name string, test func()) {
 	})
 }
 
-func addDummy(t *testing.T, name string) {
+func addDummy(t testing.TB, name string) {
 	t.Helper()
 	attrs := netlink.LinkAttrs{Name: name}
 	err := netlink.LinkAdd(&netlink.Dummy{LinkAttrs: attrs})

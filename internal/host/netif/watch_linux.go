@@ -9,10 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,11 +67,16 @@ func newWatch(filter func(w *Watch) error) (*Watch, error) {
 
 // Follow makes the watch one of another device, such as the successor of one that was deleted.
 func (w *Watch) Follow(device string) error {
-	link, err := netlink.LinkByName(device)
+	err := withKernel(func(k *rtnl) error {
+		dev, err := k.deviceNamed(device)
+		if err == nil {
+			w.index = dev.index
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("netif: find device %s: %w", device, err)
 	}
-	w.index = uint32(link.Attrs().Index)
 	if err := w.attach(watchFilter(w.index)); err != nil {
 		return fmt.Errorf("netif: watch %s: %w", device, err)
 	}
@@ -191,15 +196,9 @@ func (w *Watch) concerns(b []byte) bool {
 		if m.Header.Type != unix.RTM_DELROUTE {
 			return true
 		}
-		attrs, err := syscall.ParseNetlinkRouteAttr(&m)
-		if err != nil {
+		e, err := parseEntry(m)
+		if err != nil || slices.Contains(e.devices, w.index) {
 			return true
-		}
-		for _, a := range attrs {
-			if a.Attr.Type == unix.RTA_OIF && len(a.Value) == 4 &&
-				binary.NativeEndian.Uint32(a.Value) == w.index {
-				return true
-			}
 		}
 	}
 	return false

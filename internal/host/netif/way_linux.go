@@ -5,12 +5,9 @@
 package netif
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,25 +22,27 @@ func DeviceTo(a netip.Addr) (string, error) {
 
 // WayTo tells how the host would send to an address now. Without any way the Way is zero, and that
 // is no error.
-func WayTo(a netip.Addr) (Way, error) {
-	routes, err := netlink.RouteGet(a.AsSlice())
-	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) ||
-		err == nil && len(routes) == 0 {
-		return Way{}, nil
-	}
+func WayTo(a netip.Addr) (w Way, err error) {
+	err = withKernel(func(k *rtnl) error {
+		w, err = k.wayTo(a.Unmap())
+		return err
+	})
+	return w, err
+}
+
+func (k *rtnl) wayTo(a netip.Addr) (Way, error) {
+	e, err := k.entryTo(a)
 	if err != nil {
 		return Way{}, fmt.Errorf("netif: route to %v: %w", a, err)
 	}
-	link, err := netlink.LinkByIndex(routes[0].LinkIndex)
+	if len(e.devices) == 0 {
+		return Way{}, nil
+	}
+	dev, err := k.device(e.devices[0], nil)
 	if err != nil {
 		return Way{}, fmt.Errorf("netif: device of the route to %v: %w", a, err)
 	}
-	w := Way{Device: link.Attrs().Name, Carrier: link.Attrs().Flags&net.FlagRunning != 0}
-	if src, ok := netip.AddrFromSlice(routes[0].Src); ok {
-		w.Source = src.Unmap()
-	}
-	if gw, ok := netip.AddrFromSlice(routes[0].Gw); ok {
-		w.Gateway = gw.Unmap()
-	}
-	return w, nil
+	return Way{
+		Device: dev.name, Carrier: dev.carrier(), Gateway: e.gateway, Source: e.source,
+	}, nil
 }
