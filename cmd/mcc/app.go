@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,19 +32,39 @@ type app struct {
 
 // run carries out one command line and returns the exit code.
 func run(args []string, in *os.File, out, errs io.Writer) int {
-	a := &app{in: in, lines: bufio.NewReader(in), out: out, err: errs}
+	shown := &output{to: out}
+	a := &app{in: in, lines: bufio.NewReader(in), out: shown, err: errs}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(shown)
 	root.SetErr(errs)
 	command, err := root.ExecuteC()
-	if err == nil {
+	switch {
+	case shown.lost != nil && (err == nil || !a.ran): // cobra returns it, too
+		err = failf(exitFailed, "the output was lost: %v", shown.lost).
+			withHint("what the command does was done")
+	case err == nil:
 		return exitDone
-	}
-	if !a.ran {
+	case !a.ran:
 		err = usagef("%v", err).withHint("see %s --help", command.CommandPath())
 	}
 	return a.report(err)
+}
+
+// output is standard output, and remembers the first error of it. A closed pipe is the reader's
+// choice and none.
+type output struct {
+	to   io.Writer
+	lost error
+}
+
+// Write writes to standard output.
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil && o.lost == nil && !errors.Is(err, syscall.EPIPE) {
+		o.lost = err
+	}
+	return n, err
 }
 
 // root is the command tree.
@@ -142,7 +163,7 @@ func (a *app) show(result any, table func()) error {
 	return nil
 }
 
-// printf writes to standard output. A closed pipe is the reader's choice, no failure.
+// printf writes to standard output, whose errors run reports at the end.
 func (a *app) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.out, format, args...)
 }

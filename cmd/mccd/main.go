@@ -40,19 +40,21 @@ func run(args []string, out, errs io.Writer) int {
 		fmt.Fprintf(errs, "mccd: %v\n%s", err, usage)
 		return daemon.ExitUsage
 	}
+	var text string
 	switch command {
 	case "--help":
-		fmt.Fprint(out, usage)
+		text = usage
 	case "--version":
-		fmt.Fprintf(out, "mccd %s\n", api.Version)
+		text = "mccd " + api.Version + "\n"
 	case "-C":
-		fmt.Fprint(out, conf.Reference())
+		text = conf.Reference()
 	case "--check":
 		return report(errs, daemon.Check(dir))
 	default:
 		return report(errs, serve(dir, errs))
 	}
-	return 0
+	_, err = io.WriteString(out, text)
+	return report(errs, err)
 }
 
 // parse reads the command line.

@@ -56,6 +56,19 @@ func TestTheCommandLineHasItsExitCodes(t *testing.T) {
 	}
 }
 
+func TestOutputThatIsLostIsNoSuccess(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	defer full.Close()
+	var errs strings.Builder
+	if code := run([]string{"-C"}, full, &errs); code != daemon.ExitFailed ||
+		!strings.Contains(errs.String(), "no space left") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+}
+
 func TestTheReferenceFileIsOneThatTheDaemonAccepts(t *testing.T) {
 	_, out, _ := tried("-C")
 	if _, err := conf.Parse([]byte(out), conf.FileName, t.TempDir()); err != nil {
