@@ -47,7 +47,8 @@ func (a *app) createTunnelCommand() *cobra.Command {
 	addParentFlags(c, &t.parent, &t.stdin)
 	f := c.Flags()
 	f.StringVar(&t.targets, "targets", "", "services to reach, e.g. tcp:80,udp:2222 (mandatory)")
-	f.StringVar(&t.remote, "remote-node", "", "id of the node that may reach them (mandatory)")
+	f.StringVar(&t.remote, "remote-node", "",
+		"id or name of the node that may reach them (mandatory)")
 	f.StringVar(&t.names, "dns-names", "", "DNS names of the tunnel, separated by commas")
 	f.StringVar(&t.static, "static-ip-address", conf.StaticNetwork().String(),
 		"static address of the tunnel; the range itself means none")
@@ -80,9 +81,6 @@ func (t *creating) parse(now time.Time) error {
 	if t.cert.Targets, err = ident.ParseTargets(t.targets); err != nil {
 		return usagef("--targets: %v", err)
 	}
-	if t.cert.Peer, err = ident.ParseNodeID(t.remote); err != nil {
-		return usagef("--remote-node: %v", err)
-	}
 	if err := t.parseDevice("--static-ip-address", "--external-ip-address"); err != nil {
 		return err
 	}
@@ -92,6 +90,32 @@ func (t *creating) parse(now time.Time) error {
 	if t.name != "" {
 		if err := conf.CheckTunnelName(t.name); err != nil {
 			return usagef("--name: %v", err)
+		}
+	}
+	return nil
+}
+
+// findRemote gives --remote-node the id that it means. A name is somebody's claim, so its id is
+// shown; and the end of a tunnel, which has names as well, is no node.
+func (a *app) findRemote(t *creating) (err error) {
+	if t.cert.Peer, err = a.nodeID(t.remote); err != nil {
+		f := asFailure(err)
+		f.message = "--remote-node: " + f.message
+		return f
+	}
+	if strings.EqualFold(t.remote, t.cert.Peer.String()) {
+		return nil
+	}
+	a.notef("%s is node %v", t.remote, t.cert.Peer)
+	var r api.TunnelsReply
+	if err := a.ask(api.OpTunnels, nil, &r); err != nil {
+		return err
+	}
+	for _, x := range r.Tunnels {
+		if x.ID == t.cert.Peer || x.Remote == t.cert.Peer || x.Local == t.cert.Peer {
+			return usagef("--remote-node: %s is an end of tunnel %s, and no node", t.remote,
+				x.Name).
+				withHint("its node is %v", x.RemoteNode)
 		}
 	}
 	return nil
@@ -196,6 +220,9 @@ type created struct {
 }
 
 func (a *app) createTunnel(t *creating, named bool) error {
+	if err := a.findRemote(t); err != nil {
+		return err
+	}
 	p, err := a.find()
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (a *app) dependentCommand() *cobra.Command {
 	f.StringVar(&t.static, static, conf.StaticNetwork().String(),
 		"static address of the device; the range itself means none")
 	f.StringVar(&t.targets, "targets", "", "services to reach, e.g. tcp:80,udp:2222")
-	f.StringVar(&t.remote, "remote-node", "", "id of the node that may reach them")
+	f.StringVar(&t.remote, "remote-node", "", "id or name of the node that may reach them")
 	c.RunE = a.do(func(words []string) error {
 		a.notef("%s is deprecated: use mcc create-tunnel", c.Name())
 		t.external = words[0]

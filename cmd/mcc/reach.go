@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,26 @@ func (a *app) resolveCommand() *cobra.Command {
 	return c
 }
 
+// nodeID reads a node's id, or has the daemon find the node that has a name or an address.
+func (a *app) nodeID(word string) (ident.NodeID, error) {
+	id, err := ident.ParseNodeID(word)
+	switch {
+	case err == nil:
+		return id, nil
+	case len(word) == len(id.String()) && !strings.Contains(word, "."):
+		return id, usagef("%s: %v", word, err) // mistyped
+	}
+	var r api.ResolveReply
+	args := api.ResolveArgs{Address: word, Target: api.FormatNodeID}
+	if err := a.ask(api.OpResolve, args, &r); err != nil {
+		f := asFailure(err)
+		f.message = word + " is no node id, and names and addresses are for the daemon to find: " +
+			f.message
+		return id, f
+	}
+	return ident.ParseNodeID(r.Address)
+}
+
 func (a *app) routeCommand() *cobra.Command {
 	return a.formatted(&cobra.Command{
 		Use:   "route DESTINATION [SOURCE]",
@@ -42,15 +63,12 @@ func (a *app) routeCommand() *cobra.Command {
 		Args: takes(1, 2),
 		RunE: a.do(func(words []string) error {
 			var args api.RouteArgs
-			for i, into := range []*ident.NodeID{&args.Destination, &args.Source} {
-				if i >= len(words) {
-					break
-				}
-				id, err := ident.ParseNodeID(words[i])
+			for i, word := range words {
+				id, err := a.nodeID(word)
 				if err != nil {
-					return usagef("%v", err)
+					return err
 				}
-				*into = id
+				*[]*ident.NodeID{&args.Destination, &args.Source}[i] = id
 			}
 			var r api.RouteReply
 			if err := a.ask(api.OpRoute, args, &r); err != nil {

@@ -311,8 +311,8 @@ func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 
 var resolveFormats = []string{api.FormatIPv4, api.FormatIPv6, api.FormatMAC6, api.FormatNodeID}
 
-// route tells the way between two nodes: what this node's records say, else, where the way begins
-// here, what a probe finds.
+// route tells the way between two nodes: what this node's records say, else what a probe of the
+// one finds that meets the other.
 func (c *control) route(ctx context.Context, a api.RouteArgs) (any, error) {
 	var r api.RouteReply
 	here := c.d.files.who.Secret.ID()
@@ -325,12 +325,19 @@ func (c *control) route(ctx context.Context, a api.RouteArgs) (any, error) {
 	if err != nil || len(r.Path) > 0 {
 		return r, err
 	}
-	if a.Source == here {
-		wait, cancel := context.WithTimeout(ctx, pingTime)
-		defer cancel()
-		e, err := c.d.loop.probe(wait, a.Destination.String())
-		if err == nil && e.Text == "" {
-			return api.RouteReply{Path: e.Trail}, nil
+	wait, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	for _, back := range []bool{false, true} {
+		near, far := a.Source, a.Destination
+		if back {
+			near, far = far, near
+		}
+		e, err := c.d.loop.probe(wait, far.String())
+		if i := slices.Index(e.Trail, near); err == nil && e.Text == "" && i >= 0 {
+			if r.Path = e.Trail[i:]; back {
+				slices.Reverse(r.Path)
+			}
+			return r, nil
 		}
 	}
 	return nil, api.Errorf(api.CodeNotFound, "no route from %v to %v is known here", a.Source,

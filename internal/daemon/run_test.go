@@ -249,6 +249,34 @@ func TestTheSocketAnswersWhatPeopleAsk(t *testing.T) {
 	s.end(t)
 }
 
+func TestAWayBetweenTwoOthersIsToldWhereTheWayFromHereHasBoth(t *testing.T) {
+	needDevices(t)
+	n := newNetwork(t)
+	root := newSite(t, n, alone(1)...)
+	gateway := newSite(t, n, append(alone(2), "parents = 127.0.0.1:9401")...)
+	here := newSite(t, n, append(alone(3), "parents = 127.0.0.1:9401")...)
+	r, g, h := root.start(t), gateway.start(t), here.start(t)
+	route := func(from, to ident.NodeID) []ident.NodeID {
+		var reply api.RouteReply
+		_ = h.call(t, api.OpRoute, api.RouteArgs{Source: from, Destination: to}, &reply)
+		return reply.Path
+	}
+	all := []ident.NodeID{here.id, root.id, gateway.id}
+	until(t, "the way from here", func() bool {
+		return slices.Equal(route(here.id, gateway.id), all)
+	})
+	if got := route(root.id, gateway.id); !slices.Equal(got, all[1:]) {
+		t.Errorf("away from here: %v", got)
+	}
+	back := []ident.NodeID{gateway.id, root.id}
+	if got := route(gateway.id, root.id); !slices.Equal(got, back) {
+		t.Errorf("towards here: %v", got)
+	}
+	h.end(t)
+	g.end(t)
+	r.end(t)
+}
+
 // lookups asks as the name service module does.
 func lookups(t *testing.T, c *running, camera netip.Addr) {
 	t.Helper()
