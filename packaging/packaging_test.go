@@ -202,7 +202,7 @@ func TestPlacesAndNamesAreThoseOfTheProgram(t *testing.T) {
 			// What it takes to become the user, and what is left then.
 			"CapabilityBoundingSet=CAP_NET_ADMIN ",
 			"=CAP_CHOWN CAP_SETUID CAP_SETGID CAP_SETPCAP\n",
-			"ConditionPathExists=" + filepath.Join(conf.DefaultDir, conf.FileName) + "\n",
+			"ConditionPathExists=|" + filepath.Join(conf.DefaultDir, conf.FileName) + "\n",
 		},
 		"systemd/sysusers.conf": {
 			"\nu " + api.DaemonUser + " ", "\ng " + api.ChangeGroup + " ",

@@ -23,8 +23,12 @@ func (d *doctor) lookAtConfig() {
 	cfg, err := readConfig(d.configPath(), true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.problem(check, "there is no "+d.configPath(),
-			"make this machine a node: mcc init --config-dir "+d.dir)
+		hint := "make this machine a node: mcc init --config-dir " + d.dir
+		if fileExists(filepath.Join(d.dir, nodeKeyFile)) {
+			hint = "this node has its key: restore the file, or begin with an empty one: touch " +
+				d.configPath()
+		}
+		d.problem(check, "there is no "+d.configPath(), hint)
 		return
 	case errors.Is(err, fs.ErrPermission):
 		d.warn(check, "this user cannot read "+d.configPath(), "sudo mcc doctor")

@@ -174,7 +174,7 @@ func TestADoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 			func(p *patient) { do(p, os.Remove(in(p, conf.FileName))) },
 			[]string{
 				"problem  configuration  there is no ",
-				"-> make this machine a node: mcc init",
+				"-> this node has its key: restore the file, or begin with an empty one: touch",
 			},
 		},
 		"a clock that is not believed": {

@@ -117,6 +117,8 @@ func (a *app) generateNode(w *newNode) error {
 	return a.show(done, func() {
 		a.printf("node         %s\ncertificate  %s\nprivate key  %s\n",
 			done.Key, done.Certificate, done.PrivateKey)
+		a.notef("mccd wants two more files there: %s, and %s, which may be empty",
+			networkCertFile, conf.FileName)
 	})
 }
 

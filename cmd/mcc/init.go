@@ -79,7 +79,7 @@ func (a *app) initNode(i *initialising) error {
 	}
 	there := existing(append([]file{{path: in(nodeKeyFile)}, {path: in(nodeCertFile)}}, public...))
 	if err := a.mayOverwrite(there, i.force); err != nil {
-		return err
+		return i.orKeep(err)
 	}
 	signer, err := a.networkSecret(i.stdin, network)
 	if err != nil {
@@ -100,6 +100,18 @@ func (a *app) initNode(i *initialising) error {
 		a.notef("start it with: systemctl enable --now mcc, and open UDP port %d",
 			conf.DefaultPort)
 	})
+}
+
+// orKeep is a refusal to overwrite where nothing but a configuration is missing: there a new key is
+// the last thing that is wanted.
+func (i *initialising) orKeep(err error) error {
+	path := filepath.Join(i.dir, conf.FileName)
+	f := asFailure(err)
+	if f.exit == exitRefused && fileExists(filepath.Join(i.dir, nodeKeyFile)) && !fileExists(path) {
+		return f.withHint("to keep the key, make the missing configuration alone, an empty one is "+
+			"enough: touch %s; --force makes a new key", path)
+	}
+	return f
 }
 
 // config is the text of mcc.conf: what was chosen and nothing else, so that defaults stay

@@ -42,6 +42,8 @@ func TestTheCommandLineHasItsExitCodes(t *testing.T) {
 		{[]string{"-C", "--check"}, daemon.ExitUsage, "", "exclude each other"},
 		{[]string{empty}, daemon.ExitConfig, "", "there is no configuration at " + empty},
 		{[]string{"--check", empty}, daemon.ExitConfig, "", "mcc init --config-dir " + empty},
+		{[]string{"--check", empty}, daemon.ExitConfig, "", "touch " + empty + "/mcc.conf"},
+		{[]string{wrong + "/mcc.conf"}, daemon.ExitConfig, "", "mcc.conf is a file; name the dir"},
 		{[]string{"--check", wrong}, daemon.ExitConfig, "", `1: unknown key "parent", did`},
 		{[]string{"--check", wrong}, daemon.ExitConfig, "", "\n      " + wrong + "/mcc.conf:2: "},
 	} {

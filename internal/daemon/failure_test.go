@@ -322,3 +322,14 @@ func TestCheckReadsTunnelsToo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAnEmptyConfigurationIsEnoughForANode(t *testing.T) {
+	s := newSite(t, newNetwork(t))
+	remove(t, s, "mcc.conf")
+	f, _ := errors.AsType[*daemon.Failure](daemon.Check(s.dir))
+	expect(t, f, daemon.ExitConfig, "no configuration at", "touch ")
+	s.write(t, "mcc.conf", nil)
+	if err := daemon.Check(s.dir); err != nil {
+		t.Error(err)
+	}
+}

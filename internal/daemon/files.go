@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	"staex/internal/conf"
 	"staex/internal/host/disk"
@@ -53,7 +54,11 @@ func readConfig(path, dir string) (*conf.Config, error) {
 	text, err := disk.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failf(ExitConfig, "there is no configuration at %s", path).
-			withHint("make one with: mcc init --config-dir %s", dir)
+			withHint("make one with: mcc init --config-dir %s; where key and certificates are "+
+				"there already an empty file is enough: touch %s", dir, path)
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, failf(ExitConfig, "%s is a file; name the directory", dir)
 	}
 	if denied(err) {
 		return nil, failf(ExitPermission, "no permission to read the configuration %s", path).
@@ -184,7 +189,7 @@ func (f *files) readNamesKey() error {
 func keyFailure(key, path string, err error) *Failure {
 	if errors.Is(err, fs.ErrNotExist) {
 		return failf(ExitKey, "%s: there is no file %s", key, path).
-			withHint("make it with: mcc init --config-dir %s", filepath.Dir(path))
+			withHint("copy it there, or make it with: mcc init --config-dir %s", filepath.Dir(path))
 	}
 	if denied(err) {
 		return failf(ExitPermission, "%s: no permission to read %s", key, path).
