@@ -227,6 +227,19 @@ mcc.conf:7: compression: compression of tunnelled packets is not available in th
 	}
 }
 
+func TestABooleanKeyAloneMeansTrue(t *testing.T) {
+	text := "dnsmasq-enable\nunix-enable # the manual prints them so\n"
+	c, err := Parse([]byte(text), "mcc.conf", "/etc/mcc")
+	if err != nil || c.Dnsmasq.Enable != "true" || !c.Socket.Enable {
+		t.Errorf("%v", err)
+	}
+	for _, line := range []string{"dnsmasq-restart-command", "gateway", "parents"} {
+		if _, err := Parse([]byte(line), "mcc.conf", "/etc/mcc"); err == nil {
+			t.Errorf("%s alone was taken for something", line)
+		}
+	}
+}
+
 func TestAWrongValueIsRefusedWithAReason(t *testing.T) {
 	for _, c := range []struct{ line, says string }{
 		{"listen-addr = 9376", "neither ip:port nor :port"},

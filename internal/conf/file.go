@@ -60,6 +60,7 @@ type field[T any] struct {
 	set   func(c *T, text string) error
 	get   func(c *T) string // canonical text: equal values give equal texts
 	shell bool              // the value is a command: a # in it is not a comment
+	flag  bool              // true or false; the key alone means true
 }
 
 // A parser reads one file into a T and gathers what is wrong with it.
@@ -103,10 +104,16 @@ func (p *parser[T]) line(number int, line string, c, defaults *T) {
 	name, value, found := strings.Cut(line, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	if !found {
+		name = withoutComment(name)
+	}
+	k := p.find(name)
+	if !found && k != nil && k.flag {
+		found, value = true, "true"
+	}
+	if !found {
 		p.problem(number, "", fmt.Sprintf("%q is not of the form key = value", clip(line)))
 		return
 	}
-	k := p.find(name)
 	if k == nil {
 		p.problem(number, name, fmt.Sprintf("unknown key %q, did you mean %q?",
 			clip(name), p.nearest(name)))

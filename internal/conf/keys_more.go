@@ -22,10 +22,9 @@ var mainKeys = slices.Concat(coreKeys, edgeKeys)
 // store, and how the daemon runs.
 var edgeKeys = []key[Config]{
 	{
-		name: "dnsmasq-enable",
-		doc:  "Write a file for Dnsmasq: true, false, or empty: when its directory exists.",
-		field: enum(func(c *Config) *string { return &c.Dnsmasq.Enable },
-			"", "true", "false"),
+		name:  "dnsmasq-enable",
+		doc:   "Write a file for Dnsmasq: true, false, or empty: when its directory exists.",
+		field: maybe(func(c *Config) *string { return &c.Dnsmasq.Enable }),
 	},
 	{
 		name: "dnsmasq-directory", def: "/etc/dnsmasq.d",

@@ -111,7 +111,7 @@ func enum[T any](at func(*T) *string, words ...string) field[T] {
 func same(s string) string { return s }
 
 func boolean[T any](at func(*T) *bool) field[T] {
-	return value(at, func(text string) (bool, error) {
+	f := value(at, func(text string) (bool, error) {
 		switch text {
 		case "true":
 			return true, nil
@@ -120,6 +120,15 @@ func boolean[T any](at func(*T) *bool) field[T] {
 		}
 		return false, fmt.Errorf("%q is neither true nor false", clip(text))
 	}, strconv.FormatBool)
+	f.flag = true
+	return f
+}
+
+// maybe is a boolean that may also be empty.
+func maybe[T any](at func(*T) *string) field[T] {
+	f := enum(at, "", "true", "false")
+	f.flag = true
+	return f
 }
 
 // integer is a decimal number within bounds that fit the field.

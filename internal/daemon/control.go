@@ -18,6 +18,7 @@ import (
 	"staex/internal/ident"
 	"staex/internal/overlay/drop"
 	"staex/internal/overlay/node"
+	"staex/internal/overlay/state"
 	"staex/internal/overlay/tunnel"
 )
 
@@ -149,16 +150,17 @@ func (c *control) healthOf(n *node.Node, now clock.Reading) api.HealthReply {
 		warnings = append(warnings, "nothing keeps this machine's clock right, so it is not "+
 			"believed: tunnels that do not end on time: "+strconv.Itoa(count))
 	}
-	if taken := c.d.host.taken; taken != "" && slices.ContainsFunc(n.Tunnels(), missesStatic) {
-		problems = append(problems, taken)
-	} else if taken != "" {
-		warnings = append(warnings, taken)
+	if taken := c.d.host.taken; taken != "" {
+		into := &warnings
+		for _, t := range n.Tunnels() {
+			if t.Side == tunnel.Client && t.Static.IsValid() {
+				into = &problems // programs here would reach it there
+			}
+		}
+		*into = append(*into, taken)
 	}
 	return api.HealthReply{OK: len(problems) == 0, Problems: problems, Warnings: warnings}
 }
-
-// missesStatic tells whether programs here would reach a tunnel at its static address.
-func missesStatic(t *tunnel.Tunnel) bool { return t.Side == tunnel.Client && t.Static.IsValid() }
 
 func (c *control) dir() api.DirReply {
 	f := c.d.files
@@ -270,6 +272,7 @@ func (c *control) row(x node.Info, now clock.Reading) api.Node {
 func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 	var r api.ResolveReply
 	var others []string // what there is of kinds that nobody asked for
+	full := false
 	id, known := c.d.find(ctx, a.Address)
 	err := c.ask(ctx, func(n *node.Node, now clock.Reading) {
 		if !known {
@@ -279,7 +282,11 @@ func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 			r.Address = id.String()
 			return
 		}
-		l, _ := n.Lease(now, id)
+		l, leased := n.Lease(now, id)
+		full = !leased
+		for _, x := range n.Nodes(now) {
+			full = full && (x.ID != id || x.Kind == state.Node) // no end of a tunnel of others
+		}
 		add := func(there bool, format, text string) {
 			switch {
 			case !there:
@@ -302,6 +309,9 @@ func (c *control) resolve(ctx context.Context, a api.ResolveArgs) (any, error) {
 	case r.Address == "" && len(others) > 0:
 		return nil, api.Errorf(api.CodeNotFound, "%s has no %s address", a.Address,
 			a.Target).WithHint("it has " + strings.Join(others, ", "))
+	case full:
+		return nil, api.Errorf(api.CodeRefused, "resolver.ipv4-network: %v is full",
+			c.d.files.cfg.Resolver.IPv4).WithHint("choose a larger range in " + c.d.files.path)
 	case r.Address == "":
 		return nil, api.Errorf(api.CodeNotFound, "%s: not known here", a.Address).
 			WithHint("a tunnel's name and key resolve only on its client node: see mcc tunnels")

@@ -102,7 +102,8 @@ func (d *daemon) startDoors() {
 		d.crew.start("dns", func() error {
 			res := d.files.cfg.Resolver
 			d.doors.dns.Serve(&namer{d}, dnsd.Config{
-				Suffix: res.Domain, TTL: res.TTL, Ranges: []netip.Prefix{res.IPv4, res.IPv6},
+				Suffix: res.Domain, TTL: res.TTL,
+				Ranges: append([]netip.Prefix{res.IPv4, res.IPv6}, d.host.statics...),
 			})
 			return nil
 		})

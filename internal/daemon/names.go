@@ -75,14 +75,17 @@ func behind(n *node.Node, text string) (ident.NodeID, bool) {
 // macSize is the length of an Ethernet address in bytes.
 const macSize = 6
 
-// Reverse finds the name of an address: the tunnel's, else the id of the key behind it.
+// Reverse finds the name of an address: the tunnel's, else the id of the key behind it. The network
+// is asked for static addresses only, and only where they are the network's.
 func (r *namer) Reverse(a netip.Addr) (name string, ok bool) {
+	if conf.StaticNetwork().Contains(a) && len(r.d.host.statics) == 0 {
+		return "", false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupPatience)
+	defer cancel()
+	id, ok := r.d.find(ctx, a.String())
 	r.ask(func(n *node.Node, _ clock.Reading) {
-		id, known := n.ByAddr(a)
-		if !known {
-			return
-		}
-		if name, ok = n.NameOf(id), true; name == "" {
+		if name = n.NameOf(id); name == "" {
 			name = id.String()
 		}
 	})

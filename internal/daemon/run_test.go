@@ -124,12 +124,17 @@ func pages(t *testing.T, text string) (port string) {
 	return port
 }
 
-// fetch reads the text behind a name, which the daemon's DNS server at dns resolves.
-func fetch(dns, name, port string) (string, error) {
+// dnsAt asks one DNS server.
+func dnsAt(dns string) *net.Resolver {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, dns)
 	}
-	r := &net.Resolver{PreferGo: true, Dial: dial}
+	return &net.Resolver{PreferGo: true, Dial: dial}
+}
+
+// fetch reads the text behind a name, which the daemon's DNS server at dns resolves.
+func fetch(dns, name, port string) (string, error) {
+	r := dnsAt(dns)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c, err := (&net.Dialer{Resolver: r}).DialContext(ctx, "tcp", net.JoinHostPort(name, port))
@@ -247,34 +252,6 @@ func TestTheSocketAnswersWhatPeopleAsk(t *testing.T) {
 	}
 	c.end(t)
 	s.end(t)
-}
-
-func TestAWayBetweenTwoOthersIsToldWhereTheWayFromHereHasBoth(t *testing.T) {
-	needDevices(t)
-	n := newNetwork(t)
-	root := newSite(t, n, alone(1)...)
-	gateway := newSite(t, n, append(alone(2), "parents = 127.0.0.1:9401")...)
-	here := newSite(t, n, append(alone(3), "parents = 127.0.0.1:9401")...)
-	r, g, h := root.start(t), gateway.start(t), here.start(t)
-	route := func(from, to ident.NodeID) []ident.NodeID {
-		var reply api.RouteReply
-		_ = h.call(t, api.OpRoute, api.RouteArgs{Source: from, Destination: to}, &reply)
-		return reply.Path
-	}
-	all := []ident.NodeID{here.id, root.id, gateway.id}
-	until(t, "the way from here", func() bool {
-		return slices.Equal(route(here.id, gateway.id), all)
-	})
-	if got := route(root.id, gateway.id); !slices.Equal(got, all[1:]) {
-		t.Errorf("away from here: %v", got)
-	}
-	back := []ident.NodeID{gateway.id, root.id}
-	if got := route(gateway.id, root.id); !slices.Equal(got, back) {
-		t.Errorf("towards here: %v", got)
-	}
-	h.end(t)
-	g.end(t)
-	r.end(t)
 }
 
 // lookups asks as the name service module does.
