@@ -38,6 +38,7 @@ func run(args []string, in *os.File, out, errs io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(shown)
 	root.SetErr(errs)
+	a.finishCompletion(root)
 	command, err := root.ExecuteC()
 	switch {
 	case shown.lost != nil && (err == nil || !a.ran): // cobra returns it, too
@@ -114,6 +115,28 @@ func (a *app) helpCommand(root *cobra.Command) *cobra.Command {
 			topic.InitDefaultVersionFlag()
 			return topic.Help()
 		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, start string) (
+			[]cobra.Completion, cobra.ShellCompDirective,
+		) {
+			var names []cobra.Completion
+			if len(args) == 0 {
+				for _, c := range root.Commands() {
+					if c.IsAvailableCommand() && strings.HasPrefix(c.Name(), start) {
+						names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
+
+// finishCompletion makes cobra's own command refuse a shell that it does not know: a command that
+// only has others behind it shows its help otherwise, and ends well.
+func (a *app) finishCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 }
 

@@ -85,7 +85,12 @@ func (d *doctor) examine() {
 		d.lookAtPort()
 		d.lookAtRoutes()
 	}
-	d.found = append(d.found, later...)
+	if d.down && d.cfg != nil && !d.cfg.Socket.Enable {
+		d.warn("daemon", "unix-enable = false: nobody can ask the daemon whether it is well",
+			"see systemctl status mcc, or remove the line from "+d.configPath())
+	} else {
+		d.found = append(d.found, later...)
+	}
 	if d.status != nil {
 		d.lookAtParent()
 		d.lookAtTunnels()

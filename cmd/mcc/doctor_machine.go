@@ -115,6 +115,8 @@ func (d *doctor) lookAtPort() {
 		at = netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
 	}
 	switch err := d.machine.bind(at); {
+	case errors.Is(err, syscall.EADDRINUSE) && !d.cfg.Socket.Enable:
+		d.ok("port", "UDP port %d is in use: by the daemon, if it runs", at.Port())
 	case errors.Is(err, syscall.EADDRINUSE):
 		d.problem("port", fmt.Sprintf("another program uses UDP port %d", at.Port()),
 			"find it with: ss -ulpn; or choose another port for listen-addr in "+d.configPath())

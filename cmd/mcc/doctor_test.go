@@ -239,6 +239,17 @@ func TestADoctorNamesWhatIsWrongAndWhatToDo(t *testing.T) {
 			},
 			[]string{"problem  port           another program uses UDP port 9376", "ss -ulpn"},
 		},
+		"a daemon that nobody can ask": {
+			func(p *patient) {
+				p.replies = nil
+				p.config("unix-enable = false\n")
+				p.machine.bind = func(netip.AddrPort) error { return syscall.EADDRINUSE }
+			},
+			[]string{
+				"ok       port           UDP port 9376 is in use: by the daemon, if it runs",
+				"warning  daemon         unix-enable = false: nobody can ask",
+			},
+		},
 		"a route of somebody else": {
 			func(p *patient) {
 				p.system("/proc/net/route", "eth1\t0011530A\t0\t1\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")

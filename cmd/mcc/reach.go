@@ -3,8 +3,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -90,6 +93,7 @@ type pinging struct {
 	interval time.Duration
 	timeout  time.Duration
 
+	asked int
 	trips []time.Duration
 }
 
@@ -115,18 +119,23 @@ func (a *app) pingCommand() *cobra.Command {
 	return c
 }
 
-// ping asks again and again and shows each answer as it comes.
+// ping asks again and again and shows each answer as it comes, until it is interrupted.
 func (a *app) ping(p *pinging) error {
 	client, err := api.Dial(a.socket)
 	if err != nil {
 		return err
 	}
 	defer client.Close() //nolint:errcheck // nothing is left to be read
-	for i := range p.count {
-		if i > 0 {
-			time.Sleep(p.interval)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	defer context.AfterFunc(ctx, func() { _ = client.Close() })() // ends a call
+	for p.asked < p.count && ctx.Err() == nil {
+		if p.asked > 0 && !paused(ctx, p.interval) {
+			break
 		}
-		if err := a.pingOnce(client, p, i+1); err != nil {
+		if err := a.pingOnce(client, p, p.asked+1); err == nil {
+			p.asked++
+		} else if ctx.Err() == nil {
 			return err
 		}
 	}
@@ -139,6 +148,18 @@ func (a *app) ping(p *pinging) error {
 				"parent of both")
 	}
 	return nil
+}
+
+// paused waits, and tells whether it was left to.
+func paused(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (a *app) pingOnce(client *api.Client, p *pinging, number int) error {
@@ -161,7 +182,7 @@ func (a *app) pingOnce(client *api.Client, p *pinging, number int) error {
 
 // summary is the last line of a ping.
 func (p *pinging) summary() string {
-	text := fmt.Sprintf("%d of %d answered", len(p.trips), p.count)
+	text := fmt.Sprintf("%d of %d answered", len(p.trips), p.asked)
 	if len(p.trips) == 0 {
 		return text
 	}

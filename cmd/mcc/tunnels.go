@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -94,9 +95,35 @@ func (a *app) switchCommands() []*cobra.Command {
 				}
 				return a.show(r, func() { a.printSwitched(r, s.done) })
 			}),
+			ValidArgsFunction: a.tunnelNames(s.op),
 		}))
 	}
 	return all
+}
+
+// tunnelNames completes the names of the tunnels that an operation is for. Without a daemon there
+// are none.
+func (a *app) tunnelNames(op string) cobra.CompletionFunc {
+	only := map[string]string{
+		api.OpAcceptTunnel: api.StateOffered, api.OpRejectTunnel: api.StateOffered,
+		api.OpEnableTunnel: api.StateDisabled,
+	}[op]
+	return func(_ *cobra.Command, args []string, start string) (
+		[]cobra.Completion, cobra.ShellCompDirective,
+	) {
+		var r api.TunnelsReply
+		if len(args) > 0 || a.ask(api.OpTunnels, nil, &r) != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []cobra.Completion
+		for _, t := range r.Tunnels {
+			if name := cmp.Or(t.Name, t.ID.String()); strings.HasPrefix(name, start) &&
+				(only == "" || only == t.State) {
+				names = append(names, cobra.CompletionWithDesc(name, t.State))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 func (a *app) printSwitched(r api.TunnelReply, done string) {
