@@ -34,14 +34,20 @@ func sound(t *testing.T, w *World) {
 // agreed builds the story up to a tunnel that works.
 func agreed(t *testing.T, w *World) (g, c *Host) {
 	t.Helper()
+	return agreedAs(t, w, "meter")
+}
+
+// agreedAs is agreed where the client has another name for the meter.
+func agreedAs(t *testing.T, w *World, name string) (g, c *Host) {
+	t.Helper()
 	g, c = w.Host("gateway"), w.Host("technician")
 	g.Serve = Shout
 	w.Run(3 * time.Second)
 	g.Tunnel("meter", c, snmp)
-	if !w.Until(20*time.Second, func() bool { _, ok := c.Address("meter"); return ok }) {
+	if !w.Until(20*time.Second, func() bool { _, ok := c.Address(name); return ok }) {
 		t.Fatal("the tunnel was not agreed on")
 	}
-	talks(t, w, c, "meter", "first", 10*time.Second)
+	talks(t, w, c, name, "first", 10*time.Second)
 	return g, c
 }
 

@@ -34,8 +34,8 @@ func TestTwoNetworksThatTrustEachOtherAgreeOnATunnel(t *testing.T) {
 		c.TrustNetworks = w.Keys()
 		return g, c
 	})
-	_, c := agreed(t, w)
-	talks(t, w, c, "meter", "across networks", 10*time.Second)
+	_, c := agreedAs(t, w, "meter.home")
+	talks(t, w, c, "meter.home", "across networks", 10*time.Second)
 	sound(t, w)
 }
 
@@ -47,8 +47,8 @@ func TestTwoNodesThatTrustEachOtherAgreeOnATunnel(t *testing.T) {
 		g.TrustNodes, c.TrustNodes = []ident.NodeID{technician}, []ident.NodeID{gateway}
 		return g, c
 	})
-	_, c := agreed(t, w)
-	talks(t, w, c, "meter", "across networks", 10*time.Second)
+	_, c := agreedAs(t, w, "meter.home")
+	talks(t, w, c, "meter.home", "across networks", 10*time.Second)
 	sound(t, w)
 }
 

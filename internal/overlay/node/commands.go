@@ -106,6 +106,7 @@ func (c RejectTunnel) apply(n *Node, now clock.Reading) error {
 	n.reject(now, conv, t.Offer, wire.RejectByHand)
 	n.tunnels.Remove(t.ID)
 	n.keep(tunnelPrefix+t.ID.String(), nil)
+	n.nextInLine(now)
 	return nil
 }
 

@@ -172,7 +172,7 @@ func (n *Node) Warnings() (list []string) {
 		}
 	}
 	slices.Sort(list)
-	return slices.Concat(list, n.cloneWarnings(), n.endWarnings())
+	return slices.Concat(list, n.cloneWarnings(), n.endWarnings(), n.givenWarnings())
 }
 
 // Lookup asks who owns a DNS name, or a static address if Addr is valid. The answer is an

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"staex/internal/clock"
@@ -174,6 +175,7 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 		n.refuseOffer(now, c, o.ID, refused)
 		return nil
 	}
+	wanted := n.namesFor(cert, o)
 	t, known := n.tunnels.ByID(cert.Key)
 	if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {
 		n.count(drop.NotAdmitted)
@@ -186,17 +188,18 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if !known {
 		t = &tunnel.Tunnel{ID: cert.Key, Side: tunnel.Client, RemoteNode: c.key.remote}
 		t.Pending, t.Auto = n.cfg.AcceptByHand, !n.cfg.AcceptByHand
-	} else if o.ID == t.Offer && o.Seq <= t.Seq && (t.Pending || t.Local != nil) {
+	} else if o.ID == t.Offer && (t.Pending || t.Local != nil) &&
+		(o.Seq < t.Seq || o.Seq == t.Seq && slices.Equal(wanted, t.AllNames())) {
 		n.answerAgain(now, c, t, o)
 		return nil
 	}
 	t.Offer, t.Seq, t.Network, t.Targets = o.ID, o.Seq, cert.Network, cert.Targets
-	t.Names, t.RemoteKey = n.freeNames(t, texts(o.Names)), cert.Key
+	t.RemoteKey = cert.Key
+	n.giveNames(t, wanted)
 	static, _ := netip.AddrFromSlice(o.Static)
 	t.Static = static.Unmap() // a tunnel with one in disguise cannot be stored
 	t.Expires = earlier(cert.NotAfter, o.Expires)
 	t.No4, t.No6 = o.Families&wire.FamilyIPv4 == 0, o.Families&wire.FamilyIPv6 == 0
-	t.Name = nameOf(t)
 	if !known {
 		refused := n.tunnels.Add(t)
 		if t.Auto && errors.Is(refused, tunnel.ErrOfferer) {
@@ -256,14 +259,6 @@ func nameBytes(names []string) [][]byte {
 	return list
 }
 
-func texts(names [][]byte) []string {
-	var list []string
-	for _, x := range names {
-		list = append(list, string(x))
-	}
-	return list
-}
-
 func checkNames(names [][]byte) error {
 	for _, x := range names {
 		if err := ident.CheckName(string(x)); err != nil {
@@ -271,26 +266,6 @@ func checkNames(names [][]byte) error {
 		}
 	}
 	return nil
-}
-
-// freeNames leaves out the names that another tunnel has: a member that offers us a tunnel of its
-// own must not be found under the name of somebody else's. Names of our own network come before
-// those of others, so that these do not count there.
-func (n *Node) freeNames(t *tunnel.Tunnel, names []string) (free []string) {
-	own := n.who.Cert.Network
-	for _, name := range names {
-		taken := false
-		for _, other := range n.tunnels.List() {
-			if other.ID != t.ID && !other.Deleted && other.HasName(name) &&
-				(t.Network != own || other.Network == own) {
-				taken = true
-			}
-		}
-		if !taken {
-			free = append(free, name)
-		}
-	}
-	return free
 }
 
 // earlier is the earlier of two moments in Unix seconds, of which zero is never.

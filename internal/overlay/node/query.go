@@ -130,12 +130,10 @@ func (n *Node) Lease(now clock.Reading, id ident.NodeID) (pool.Lease, bool) {
 	return l, ok
 }
 
-// Named returns the key behind a name: a tunnel of ours, in our network first.
+// Named returns the key behind the name of a tunnel of ours; that of one of another network ends
+// with a dot and the network's.
 func (n *Node) Named(name string) (ident.NodeID, bool) {
-	t, ok := n.tunnels.ByNameIn(n.who.Cert.Network, name)
-	if !ok {
-		t, ok = n.tunnels.ByName(name)
-	}
+	t, ok := n.tunnels.ByName(name)
 	if !ok || t.Pending {
 		return ident.NodeID{}, false
 	}

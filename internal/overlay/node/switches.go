@@ -34,6 +34,7 @@ func (n *Node) deleteTunnel(now clock.Reading, t *tunnel.Tunnel) {
 		n.keep(tunnelPrefix+forgotten.String(), nil)
 	}
 	n.changed(now, t, wire.SwitchDeleted, "deleted")
+	n.nextInLine(now)
 }
 
 // changed keeps a tunnel's new state, applies it and tells the other end until it confirms.
@@ -110,6 +111,7 @@ func (n *Node) applySwitch(now clock.Reading, t *tunnel.Tunnel, to uint8) {
 			e.Kind, e.Text = EventTunnelDeleted, t.Name
 		}
 		n.event(e)
+		n.nextInLine(now)
 		return
 	}
 	n.saveTunnel(t)

@@ -139,13 +139,6 @@ func (b *Book) ByName(name string) (*Tunnel, bool) {
 	return b.first(func(t *Tunnel) bool { return !t.Deleted && t.HasName(name) })
 }
 
-// ByNameIn is ByName among the tunnels of one network.
-func (b *Book) ByNameIn(network ident.NetworkHash, name string) (*Tunnel, bool) {
-	return b.first(func(t *Tunnel) bool {
-		return !t.Deleted && t.Network == network && t.HasName(name)
-	})
-}
-
 // ByRemoteKey returns the tunnel whose other endpoint has this key. The zero key finds nothing,
 // and deleted tunnels are not found.
 func (b *Book) ByRemoteKey(key ident.NodeID) (*Tunnel, bool) {

@@ -39,7 +39,7 @@ func TestABookFindsATunnelByEveryNameItHas(t *testing.T) {
 	for name, find := range map[string]func() (*tunnel.Tunnel, bool){
 		"id":         func() (*tunnel.Tunnel, bool) { return b.ByID(x.ID) },
 		"name":       func() (*tunnel.Tunnel, bool) { return b.ByName("camera1") },
-		"network":    func() (*tunnel.Tunnel, bool) { return b.ByNameIn(x.Network, "front door") },
+		"file":       func() (*tunnel.Tunnel, bool) { return b.ByName("front door") },
 		"remote key": func() (*tunnel.Tunnel, bool) { return b.ByRemoteKey(x.RemoteKey) },
 		"local key":  func() (*tunnel.Tunnel, bool) { return b.ByLocalKey(x.Local.ID()) },
 	} {
@@ -48,12 +48,9 @@ func TestABookFindsATunnelByEveryNameItHas(t *testing.T) {
 		}
 	}
 	for name, find := range map[string]func() (*tunnel.Tunnel, bool){
-		"id":      func() (*tunnel.Tunnel, bool) { return b.ByID(id(5)) },
-		"name":    func() (*tunnel.Tunnel, bool) { return b.ByName("camera2") },
-		"no name": func() (*tunnel.Tunnel, bool) { return b.ByName("") },
-		"network": func() (*tunnel.Tunnel, bool) {
-			return b.ByNameIn(ident.NetworkHash{9}, "door")
-		},
+		"id":         func() (*tunnel.Tunnel, bool) { return b.ByID(id(5)) },
+		"name":       func() (*tunnel.Tunnel, bool) { return b.ByName("camera2") },
+		"no name":    func() (*tunnel.Tunnel, bool) { return b.ByName("") },
 		"remote key": func() (*tunnel.Tunnel, bool) { return b.ByRemoteKey(id(5)) },
 		"no key":     func() (*tunnel.Tunnel, bool) { return b.ByRemoteKey(ident.NodeID{}) },
 		"local key":  func() (*tunnel.Tunnel, bool) { return b.ByLocalKey(id(5)) },

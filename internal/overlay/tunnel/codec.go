@@ -7,19 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"staex/internal/ident"
 )
 
 const (
 	codecVersion = 1
+	// wantedVersion is that of a tunnel that lacks names: what it wants stands behind those it has.
+	wantedVersion = 2
+
+	// maxNameLength is that of a DNS name: a label, and that of a network behind a dot.
+	maxNameLength = 2*ident.MaxNameLength + 1
 
 	// MaxNameSize bounds the name of a tunnel's files in bytes, as file systems do.
 	MaxNameSize = 200
 
 	// MaxSize is the size in bytes of the largest encoded tunnel.
 	MaxSize = 1 + 1 + 1 + 3*32 + 8 + 8 + 32 + 4 + 4 + 8 + 2*(1+addressSize) + maxZoneSize +
-		1 + MaxNameSize + 1 + 3*ident.MaxTargets + 1 + ident.MaxNames*(1+ident.MaxNameLength) +
+		1 + MaxNameSize + 1 + 3*ident.MaxTargets + 2*(1+ident.MaxNames*(1+maxNameLength)) +
 		2 + ident.MaxEndpointCertSize
 )
 
@@ -42,20 +49,25 @@ const (
 // private key of this end's endpoint: the file must be readable by its owner alone. There is one
 // encoding of each tunnel. A tunnel that Check refuses is a mistake of the caller and panics.
 //
-//	version 1 | side 1 | flags 1 | id 32 | remote key 32 | remote node 32 | network 8
+//	version 1: 2 with wanted names, else 1
+//	side 1 | flags 1 | id 32 | remote key 32 | remote node 32 | network 8
 //	network of the remote node 8
 //	seed 32, if flag 0 is set
 //	expires 4 | offer 8 | sequence 4
 //	external: length 1 (0, 4 or 16), address | static: the same
 //	name: length 1, bytes
 //	targets: number 1, each protocol 1, port 2
-//	names: number 1, each length 1, bytes
+//	names: number 1, each length 1, bytes | wanted names in version 2: the same
 //	certificate: length 2, bytes
 func (t *Tunnel) Append(dst []byte) []byte {
 	if err := t.Check(); err != nil {
 		panic("tunnel: append: " + err.Error())
 	}
-	b := append(dst, codecVersion, byte(t.Side), t.flags())
+	version := byte(codecVersion)
+	if len(t.Wanted) > 0 {
+		version = wantedVersion
+	}
+	b := append(dst, version, byte(t.Side), t.flags())
 	b = append(b, t.ID[:]...)
 	b = append(b, t.RemoteKey[:]...)
 	b = append(b, t.RemoteNode[:]...)
@@ -76,12 +88,20 @@ func (t *Tunnel) Append(dst []byte) []byte {
 		b = append(b, target.Proto)
 		b = binary.BigEndian.AppendUint16(b, target.Port)
 	}
-	b = append(b, byte(len(t.Names)))
-	for _, name := range t.Names {
-		b = appendShort(b, name)
+	b = appendNames(b, t.Names)
+	if len(t.Wanted) > 0 {
+		b = appendNames(b, t.Wanted)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(t.LocalCert)))
 	return append(b, t.LocalCert...)
+}
+
+func appendNames(dst []byte, names []string) []byte {
+	dst = append(dst, byte(len(names)))
+	for _, name := range names {
+		dst = appendShort(dst, name)
+	}
+	return dst
 }
 
 // appendShort writes a length of one byte and the bytes; Check has bounded them.
@@ -134,8 +154,8 @@ func (t *Tunnel) check() error {
 		return fmt.Errorf("the name has %d bytes, at most %d", len(t.Name), MaxNameSize)
 	case len(t.Targets) > ident.MaxTargets:
 		return fmt.Errorf("%d targets, at most %d", len(t.Targets), ident.MaxTargets)
-	case len(t.Names) > ident.MaxNames:
-		return fmt.Errorf("%d DNS names, at most %d", len(t.Names), ident.MaxNames)
+	case max(len(t.Names), len(t.Wanted)) > ident.MaxNames:
+		return fmt.Errorf("more than %d DNS names", ident.MaxNames)
 	case len(t.LocalCert) > ident.MaxEndpointCertSize:
 		return fmt.Errorf("the certificate has %d bytes, at most %d",
 			len(t.LocalCert), ident.MaxEndpointCertSize)
@@ -148,8 +168,12 @@ func (t *Tunnel) check() error {
 			return fmt.Errorf("target %v is there twice", target)
 		}
 	}
-	for _, name := range t.Names {
+	for _, name := range slices.Concat(t.Names, t.Wanted) {
+		name, network, dotted := strings.Cut(name, ".")
 		if err := ident.CheckName(name); err != nil {
+			return err
+		}
+		if err := ident.CheckName(network); err != nil && dotted {
 			return err
 		}
 	}
@@ -191,8 +215,11 @@ func Decode(b []byte) (*Tunnel, error) {
 		target := ident.Target{Proto: r.byte(), Port: r.uint16()}
 		t.Targets = append(t.Targets, target)
 	}
-	for range r.byte() {
-		t.Names = append(t.Names, string(r.short()))
+	t.Names = r.names()
+	if version == wantedVersion {
+		if t.Wanted = r.names(); len(t.Wanted) == 0 {
+			r.fail(errors.New("no wanted names"))
+		}
 	}
 	if n := int(r.uint16()); n > 0 {
 		t.LocalCert = append(t.LocalCert, r.take(n)...)
@@ -200,7 +227,7 @@ func Decode(b []byte) (*Tunnel, error) {
 	switch {
 	case r.err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrTunnel, r.err)
-	case version != codecVersion:
+	case version != codecVersion && version != wantedVersion:
 		return nil, fmt.Errorf("%w: version %d is unknown", ErrTunnel, version)
 	case len(r.rest) != 0:
 		return nil, fmt.Errorf("%w: %d bytes too many", ErrTunnel, len(r.rest))
@@ -254,6 +281,13 @@ func (r *reader) uint32() uint32 {
 		return binary.BigEndian.Uint32(b)
 	}
 	return 0
+}
+
+func (r *reader) names() (list []string) {
+	for range r.byte() {
+		list = append(list, string(r.short()))
+	}
+	return list
 }
 
 func (r *reader) short() []byte { return r.take(int(r.byte())) }

@@ -38,8 +38,10 @@ func widest() *tunnel.Tunnel {
 		x.Targets = append(x.Targets, ident.Target{Proto: ident.ProtoTCP, Port: uint16(n + 1)})
 	}
 	for range ident.MaxNames {
-		x.Names = append(x.Names, strings.Repeat("x", ident.MaxNameLength))
+		label := strings.Repeat("x", ident.MaxNameLength)
+		x.Names = append(x.Names, label+"."+label)
 	}
+	x.Wanted = x.Names
 	x.LocalCert = make([]byte, ident.MaxEndpointCertSize)
 	x.State = tunnel.State{
 		DisabledHere: true, DisabledThere: true, Pending: true, Auto: true, Deleted: true,
@@ -80,7 +82,8 @@ func TestATunnelComesBackWhole(t *testing.T) {
 		if got.ID != x.ID || got.Side != x.Side || got.RemoteKey != x.RemoteKey ||
 			got.RemoteNode != x.RemoteNode || got.Network != x.Network || got.Name != x.Name ||
 			!slices.Equal(got.Targets, x.Targets) || got.External != x.External ||
-			!slices.Equal(got.Names, x.Names) || got.Static != x.Static ||
+			!slices.Equal(got.Names, x.Names) || !slices.Equal(got.Wanted, x.Wanted) ||
+			got.Static != x.Static ||
 			got.Expires != x.Expires || got.State != x.State || got.Offer != x.Offer ||
 			got.Seq != x.Seq || !bytes.Equal(got.LocalCert, x.LocalCert) {
 			t.Errorf("%+v came back as %+v", x, got)
@@ -140,7 +143,10 @@ func badTunnels() map[string][]byte {
 		return slices.Concat(b[:addressAt+4], list, b[addressAt+5:])
 	}
 	return map[string][]byte{
-		"version":             spoil(versionAt, 2),
+		"version":             spoil(versionAt, 3),
+		"wants no names":      spoil(versionAt, 2),
+		"a name with no end":  names(1, 2, 'a', '.'),
+		"a name of three":     names(1, 5, 'a', '.', 'b', '.', 'c'),
 		"side":                spoil(1, 3),
 		"a key that is none":  spoil(idAt, bytes.Repeat([]byte{0xff}, 32)...),
 		"no id":               spoil(idAt, make([]byte, 32)...),

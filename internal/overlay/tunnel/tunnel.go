@@ -62,8 +62,12 @@ type Tunnel struct {
 	External netip.Addr
 	// No4 and No6 say that the server end has no address of that family.
 	No4, No6 bool
-	// Names are the DNS names of the endpoint, lower case, without the network's.
+	// Names are the DNS names of the endpoint, lower case. That of a network that is not the
+	// client's own stands behind a dot.
 	Names []string
+	// Wanted are the names that the server end asked for, if another tunnel has some of them; else
+	// there are none.
+	Wanted []string
 	// Static is the fixed overlay address of the endpoint; zero means none.
 	Static netip.Addr
 	// Expires is the last Unix second in which the tunnel works; 0 means never.
@@ -111,6 +115,14 @@ func (t *Tunnel) TargetIndex(proto uint8, port uint16) (index uint8, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// AllNames are the DNS names that the server end asked for.
+func (t *Tunnel) AllNames() []string {
+	if len(t.Wanted) > 0 {
+		return t.Wanted
+	}
+	return t.Names
 }
 
 // HasName reports whether the tunnel is called name: by its file or as a DNS name, in lower case.

@@ -328,14 +328,14 @@ var agreements = []mutant{
 		"if known && (t.Side != tunnel.Client || t.Deleted) {",
 	},
 	{
-		"name-in-use", node + "offers.go",
-		"if !taken {",
-		"if _ = taken; true {",
+		"name-in-use", node + "given.go",
+		"if n.holder(t, name) == nil {",
+		"if n.holder(t, name) != t {",
 	},
 	{
 		"offer-repeated", node + "offers.go",
-		"o.ID == t.Offer && o.Seq <= t.Seq &&",
-		"o.ID == t.Offer && o.Seq < t.Seq &&",
+		"o.Seq == t.Seq && slices.Equal(wanted",
+		"o.Seq > t.Seq && slices.Equal(wanted",
 	},
 	{
 		"accept-by-another-node", node + "accepts.go",
