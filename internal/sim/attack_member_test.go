@@ -179,7 +179,7 @@ func TestOffersThatAreNotTheOfferersAreRefused(t *testing.T) {
 		{"of a node that has a tunnel", p, p.who.Secret, keyed(p.who.Secret.ID())},
 		{"that nobody signed", p, key, forged},
 		{"of somebody else", p, key, made.LocalCert},
-		{"of an accomplice", friend, mine, cert.Append(nil)},
+		{"of what a friend holds", friend, key, cert.Append(nil)},
 		{"of garbage", p, key, []byte("garbage")},
 	} {
 		before := c.allDrops()

@@ -177,10 +177,18 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	}
 	wanted := n.namesFor(cert, o)
 	t, known := n.tunnels.ByID(cert.Key)
-	if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {
+	moved := known && t.RemoteNode != c.key.remote
+	switch {
+	case known && (t.Side != tunnel.Client || moved && t.Revoked):
+		n.refuseOffer(now, c, o.ID, ErrInUse)
+		return nil
+	case moved: // the tunnel's key proved itself: its host has another key than before
+		t.RemoteNode = c.key.remote
+	}
+	if known && t.Deleted {
 		n.count(drop.NotAdmitted)
 		n.reject(now, c, o.ID, wire.RejectByHand)
-		if t.Deleted && t.RemoteNode == c.key.remote && n.offers[t.ID] == nil {
+		if moved || n.offers[t.ID] == nil {
 			n.tellChange(now, t, wire.SwitchDeleted) // it was away, or could not keep it
 		}
 		return nil
@@ -188,7 +196,7 @@ func (n *Node) fromOffer(now clock.Reading, c *conversation, b []byte) error {
 	if !known {
 		t = &tunnel.Tunnel{ID: cert.Key, Side: tunnel.Client, RemoteNode: c.key.remote}
 		t.Pending, t.Auto = n.cfg.AcceptByHand, !n.cfg.AcceptByHand
-	} else if o.ID == t.Offer && (t.Pending || t.Local != nil) &&
+	} else if !moved && o.ID == t.Offer && (t.Pending || t.Local != nil) &&
 		(o.Seq < t.Seq || o.Seq == t.Seq && slices.Equal(wanted, t.AllNames())) {
 		n.answerAgain(now, c, t, o)
 		return nil

@@ -323,9 +323,9 @@ var agreements = []mutant{
 		"if false {",
 	},
 	{
-		"offer-by-another-node", node + "offers.go",
-		"if known && (t.Side != tunnel.Client || t.RemoteNode != c.key.remote || t.Deleted) {",
-		"if known && (t.Side != tunnel.Client || t.Deleted) {",
+		"offer-after-a-revoked-node", node + "offers.go",
+		"case known && (t.Side != tunnel.Client || moved && t.Revoked):",
+		"case known && t.Side != tunnel.Client:",
 	},
 	{
 		"name-in-use", node + "given.go",
