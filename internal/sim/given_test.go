@@ -3,12 +3,14 @@
 package sim
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"staex/internal/ident"
 	"staex/internal/overlay/node"
+	"staex/internal/overlay/tunnel"
 )
 
 // doors gives a client two tunnels that claim the same name and the same static address.
@@ -90,6 +92,51 @@ func TestANameOfAnotherNetworkStandsBeforeThatOfItsNetwork(t *testing.T) {
 	}
 	if name := c.Node.NameOf(meterOf(t, g).ID); name != "meter.home" {
 		t.Errorf("its address is called %q", name)
+	}
+	sound(t, w)
+}
+
+func TestAnOfferTooManySaysAtTheServerThatAPersonIsWaitedForAndIsNextInLine(t *testing.T) {
+	w := home(2032)
+	g, c := w.Host("gateway"), w.Host("technician")
+	w.Run(3 * time.Second)
+	var ids []ident.NodeID
+	for i := range tunnel.MaxAuto + 1 {
+		ids = append(ids, g.Tunnel(fmt.Sprint("meter", i), c, snmp))
+		w.Run(5 * time.Second)
+	}
+	last := fmt.Sprint("meter", tunnel.MaxAuto)
+	if active(c, last) || !warned(g, "waits for a person at node "+c.ID().String()) ||
+		!warned(g, "takes 16 of one node without one") {
+		t.Fatalf("the last one: %q", g.Node.Warnings())
+	}
+	must(g.Apply(node.DeleteTunnel{Tunnel: ids[3].String()}))
+	if !w.Until(10*time.Second, func() bool { return active(c, last) && active(g, last) }) {
+		t.Error("the one that waits did not get the place of the one that is gone")
+	}
+	if warned(g, "waits for a person") {
+		t.Errorf("afterwards: %q", g.Node.Warnings())
+	}
+	sound(t, w)
+}
+
+func TestATunnelThatWaitsForAPersonAnywayIsNamedToo(t *testing.T) {
+	w := open(2033)
+	g, c := w.Host("gateway"), w.Host("technician")
+	c.cfg.AcceptByHand = true
+	c.Kill()
+	c.Start()
+	w.Run(3 * time.Second)
+	first := g.Tunnel("meter", c, snmp)
+	g.Tunnel("hall", c, snmp)
+	w.Run(10 * time.Second)
+	if !warned(g, "waits for a person") || warned(g, "without one") {
+		t.Errorf("%q", g.Node.Warnings())
+	}
+	must(g.Apply(node.DeleteTunnel{Tunnel: first.String()}))
+	w.Run(time.Minute)
+	if active(c, "hall") {
+		t.Error("nobody accepted it")
 	}
 	sound(t, w)
 }

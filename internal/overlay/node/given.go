@@ -54,8 +54,8 @@ func (n *Node) holder(t *tunnel.Tunnel, name string) *tunnel.Tunnel {
 	return nil
 }
 
-// nextInLine gives what a tunnel that is gone had to those that wait for it: its names, and its
-// static address.
+// nextInLine gives what a tunnel that is gone had to those that wait for it: its names, its
+// static address and its place among those that no person has to accept.
 func (n *Node) nextInLine(now clock.Reading) {
 	for _, t := range n.tunnels.List() {
 		if t.Deleted || t.Revoked || t.Side != tunnel.Client {
@@ -71,6 +71,10 @@ func (n *Node) nextInLine(now clock.Reading) {
 		}
 		if n.lacksStatic(t) {
 			n.refresh(now, t)
+		}
+		if t.Pending && !n.cfg.AcceptByHand && n.tunnels.TakesFrom(t.RemoteNode) {
+			t.Auto = true
+			_ = n.acceptTunnel(now, t) // what cannot be now may be with the next offer
 		}
 	}
 }
@@ -98,6 +102,25 @@ func (n *Node) givenWarnings() (list []string) {
 		if n.lacksStatic(t) {
 			lacks(t, "its address "+t.Static.String())
 		}
+		if o := n.offers[t.ID]; o != nil && o.held {
+			list = append(list, n.heldBy(t))
+		}
 	}
 	return list
+}
+
+// heldBy says that the other end of a tunnel waits for a person, and why as far as we can tell.
+func (n *Node) heldBy(t *tunnel.Tunnel) string {
+	text := fmt.Sprintf("tunnel %s waits for a person at node %v (mcc accept-tunnel there)",
+		t.Name, t.RemoteNode)
+	taken := 0
+	for _, other := range n.tunnels.List() {
+		if other.RemoteNode == t.RemoteNode && other.Side == t.Side && !other.RemoteKey.IsZero() {
+			taken++
+		}
+	}
+	if taken >= tunnel.MaxAuto {
+		text += fmt.Sprintf(": it takes %d of one node without one", tunnel.MaxAuto)
+	}
+	return text
 }

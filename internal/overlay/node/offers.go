@@ -365,7 +365,7 @@ func (n *Node) reject(now clock.Reading, c *conversation, id [8]byte, reason uin
 // settled rests until the next daily offer.
 func (n *Node) settled(now clock.Reading, t *tunnel.Tunnel) {
 	if o := n.offers[t.ID]; o != nil && o.change == 0 {
-		o.wait, o.quick = offerFirst, 0
+		o.wait, o.quick, o.held = offerFirst, 0, false
 		n.timers.arm(o.again, now.Up+offerDaily+n.jitter(offerDaily/8))
 	}
 }

@@ -18,7 +18,7 @@ func (n *Node) fromReject(_ clock.Reading, c *conversation, b []byte) error {
 	for _, t := range n.tunnels.List() {
 		o := n.offers[t.ID]
 		if o != nil && t.Offer == r.ID && t.RemoteNode == c.key.remote && o.change == 0 {
-			o.wait = offerCap
+			o.wait, o.held = offerCap, false
 			n.event(Event{
 				Kind: EventTunnelRefused, Tunnel: t.ID, Key: c.key.remote,
 				Text: rejectText(r.Reason),

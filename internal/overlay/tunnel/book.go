@@ -65,7 +65,7 @@ func (b *Book) Add(t *Tunnel) error {
 	if len(b.list) >= MaxTunnels {
 		return fmt.Errorf("add tunnel %v: %w: there are %d", t.ID, ErrFull, len(b.list))
 	}
-	if t.Auto && !t.Deleted && b.count(t.RemoteNode, isAuto) >= MaxAuto ||
+	if t.Auto && !t.Deleted && !b.TakesFrom(t.RemoteNode) ||
 		t.Pending && b.count(t.RemoteNode, isPending) >= MaxOffered {
 		return fmt.Errorf("add tunnel %v of %v: %w", t.ID, t.RemoteNode, ErrOfferer)
 	}
@@ -75,6 +75,9 @@ func (b *Book) Add(t *Tunnel) error {
 	}
 	return nil
 }
+
+// TakesFrom reports whether one more tunnel of a node may be accepted without a person.
+func (b *Book) TakesFrom(remote ident.NodeID) bool { return b.count(remote, isAuto) < MaxAuto }
 
 func isAuto(t *Tunnel) bool    { return t.Auto && !t.Deleted }
 func isPending(t *Tunnel) bool { return t.Pending }
