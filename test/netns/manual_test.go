@@ -159,6 +159,11 @@ func TestTrustedNodesAndTrustedNetworksOpenTunnelsToStrangers(t *testing.T) {
 	n.camera("gateway", "camera1")
 	id := strings.Fields(technician.Run("sh", "-c", "mcc tunnels | grep camera1"))[1]
 	n.opens("http://"+id+".home.arpa/", world.Marker1, 10*time.Second)
+	n.opens("http://camera1.home.home.arpa/", world.Marker1, 10*time.Second)
+	technician.MCC("resolve", "camera1.home")
+	if technician.Try("mcc", "resolve", "camera1").OK() {
+		t.Error("the name of another network's tunnel does not end with the network's")
+	}
 }
 
 func TestAddressesOfEveryKindResolveIntoEachOther(t *testing.T) {
