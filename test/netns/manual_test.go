@@ -41,8 +41,9 @@ func (n *net) parent(host string) string {
 }
 
 func TestKeysOfFilesAndOfTheSocketMoveThem(t *testing.T) {
-	n := bare(t, "public")
+	n := bare(t, "public", "leaf")
 	h := n.w.Host("public")
+	leaf := n.home.Init(n.w.Host("leaf"), "")
 	id := n.home.Init(h, "", "node-certificate = keys/node-certificate.txt",
 		"node-private-key = /etc/mcc/keys/node-private-key.txt",
 		"network-certificates = keys/network-certificate.txt", "tunnels = ../passages",
@@ -64,7 +65,7 @@ func TestKeysOfFilesAndOfTheSocketMoveThem(t *testing.T) {
 		t.Errorf("the packet filter: %s", out)
 	}
 	h.MCCInput(n.home.Key+"\n", "-s", "/tmp/ours.sock", "create-tunnel", "--stdin", "--targets",
-		"tcp:80", "--remote-node", id, "--name", "light")
+		"tcp:80", "--remote-node", leaf, "--name", "light")
 	if h.ReadFile("/etc/passages/light.conf") == "" {
 		t.Error("the tunnel is not in the directory that the configuration names")
 	}
