@@ -81,3 +81,22 @@ func TestWhoHasLostNothingIsOfferedNothingAgain(t *testing.T) {
 	_ = g
 	sound(t, w)
 }
+
+func TestANewNodeThatHasItsTunnelsAsksNobodyForThem(t *testing.T) {
+	w := home(2023)
+	g, c := agreed(t, w)
+	w.Run(time.Minute)
+	blank(c)
+	g.Kill()
+	g.Start() // offers its tunnels at once
+	if !w.Until(8*time.Second, func() bool { return active(c, "meter") }) {
+		t.Fatal("it is not offered again")
+	}
+	w.Run(5 * time.Second)
+	before := w.Bytes("gateway", "root")
+	w.Run(time.Minute) // idle, 180 bytes
+	if n := w.Bytes("gateway", "root") - before; n > 600 {
+		t.Errorf("%d bytes more", n)
+	}
+	sound(t, w)
+}

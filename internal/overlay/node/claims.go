@@ -9,6 +9,7 @@ import (
 
 	"staex/internal/clock"
 	"staex/internal/ident"
+	"staex/internal/overlay/tunnel"
 	"staex/internal/wire"
 )
 
@@ -122,7 +123,7 @@ func (n *Node) found(now clock.Reading, q *query, m wire.Found) {
 func (n *Node) claim(now clock.Reading, q *query, owners []ident.NodeID) {
 	for _, k := range owners {
 		if _, err := ident.NodeIDFromBytes(k[:]); err != nil || k == n.self ||
-			slices.Contains(q.asked, k) {
+			slices.Contains(q.asked, k) || q.what == endsOf(n.self) && n.offeredBy(k) {
 			continue
 		}
 		c := n.conversationWith(now, n.who.Secret, k, nil)
@@ -133,6 +134,13 @@ func (n *Node) claim(now clock.Reading, q *query, owners []ident.NodeID) {
 		m := wire.Claim{ID: q.claimID, Kind: q.what.kind, Text: []byte(q.what.text)}
 		n.sendMessage(now, c, wire.SessionClaim, m.Append(nil))
 	}
+}
+
+// offeredBy reports whether a node has offered a tunnel: it offers all of them together.
+func (n *Node) offeredBy(k ident.NodeID) bool {
+	return slices.ContainsFunc(n.tunnels.List(), func(t *tunnel.Tunnel) bool {
+		return t.Side == tunnel.Client && t.RemoteNode == k
+	})
 }
 
 // fromClaimOK takes an owner's own word, and the network's if it comes with it.
