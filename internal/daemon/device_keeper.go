@@ -19,7 +19,7 @@ const (
 	// mendMost is how long the keeper waits at most where somebody changes the device again and
 	// again, so that two programs of different opinion do not keep a machine busy.
 	mendMost = time.Minute
-	// mendCalm is how long nothing has to happen until such a quarrel counts as over.
+	// mendCalm is how long nothing has to be repaired until such a quarrel counts as over.
 	mendCalm = time.Minute
 )
 
@@ -33,12 +33,12 @@ func (d *daemon) keepDevice(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = watch.Close() })
 	defer stop()
 	pause, retry, told := mendSoon, time.Duration(0), ""
+	mended := time.Duration(0)
 	for {
-		began := up()
 		if _, err := watch.Wait(retry); err != nil {
 			return nil // the daemon is stopping
 		}
-		if up()-began > mendCalm {
+		if up()-mended > mendCalm {
 			pause = mendSoon
 		}
 		if !sleep(ctx, pause) {
@@ -50,7 +50,7 @@ func (d *daemon) keepDevice(ctx context.Context) error {
 				"device", d.host.device.Name(), "repaired", strings.Join(deeds, ", "))
 		}
 		if len(deeds) > 0 || err != nil {
-			pause = min(2*pause, mendMost)
+			pause, mended = min(2*pause, mendMost), up()
 		}
 		if retry = 0; err != nil {
 			retry = pause

@@ -306,6 +306,9 @@ func (d *daemon) configureDevice() error {
 	case denied(err):
 		return failf(ExitPermission, "no permission to configure the device %s: %v", name, err).
 			withHint("run as root or give CAP_NET_ADMIN")
+	case errors.Is(err, syscall.EEXIST): // one that carries nothing, which checkRanges leaves out
+		return failf(ExitInUse, "resolver.ipv4-network, resolver.ipv6-network: %v", err).
+			withHint("remove that route, or choose another range in %s", d.files.path)
 	case errors.Is(err, netif.ErrUnsupported):
 		return failf(ExitFailed, "mccd cannot give a device addresses and routes on %s yet: %v",
 			runtime.GOOS, err).withHint("run this node on Linux")
