@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -78,11 +79,31 @@ func parentAddrs(list []conf.Parent) []parentEntry {
 	entries := make([]parentEntry, len(list))
 	for i, p := range list {
 		entries[i] = parentEntry{Parent: p}
-		if a, ok := p.Addr(); ok {
-			entries[i].addrs = []netip.AddrPort{unmapped(a)}
+		a, ok := p.Addr()
+		if at, err := numbered(unmapped(a).Addr()); ok && err == nil {
+			entries[i].addrs = []netip.AddrPort{netip.AddrPortFrom(at, a.Port())}
 		}
 	}
 	return entries
+}
+
+// numbered puts the number of an interface in the place of its name, if an address has one: that is
+// how the kernel says from where an answer came.
+func numbered(a netip.Addr) (netip.Addr, error) {
+	if !zoned(a) {
+		return a, nil
+	}
+	dev, err := net.InterfaceByName(a.Zone())
+	if err != nil {
+		return a, fmt.Errorf("interface %s: %w", a.Zone(), err)
+	}
+	return a.WithZone(strconv.Itoa(dev.Index)), nil
+}
+
+// zoned tells whether an address has the name of an interface.
+func zoned(a netip.Addr) bool {
+	_, err := strconv.ParseUint(a.Zone(), 10, 32)
+	return a.Zone() != "" && err != nil
 }
 
 // forNode is the list as the node takes it.
@@ -136,10 +157,17 @@ func (d *daemon) resolveParents(ctx context.Context) error {
 	}
 }
 
-// named tells whether an entry needs a look-up.
+// named tells whether an entry needs a look-up: of a host or of an interface.
 func named(e parentEntry) bool {
 	_, literal := e.Addr()
-	return !literal
+	return !literal || beside(e)
+}
+
+// beside tells whether an entry names an interface, which may come and go and has another number
+// then.
+func beside(e parentEntry) bool {
+	a, literal := e.Addr()
+	return literal && zoned(a.Addr())
 }
 
 // lookUp looks up every name once and tells the node what has changed. A name that does not
@@ -180,7 +208,10 @@ func (d *daemon) addressesOf(ctx context.Context, host string, port uint16,
 	}
 	var addrs []netip.AddrPort
 	for _, a := range found {
-		a = a.Unmap()
+		a, err = numbered(a.Unmap())
+		if err != nil {
+			return nil, fmt.Errorf("parent %s: %w", host, err)
+		}
 		if c := d.host.sockets.of(a); c != nil && len(addrs) < maxAddrs {
 			addrs = append(addrs, netip.AddrPortFrom(a, port))
 		}

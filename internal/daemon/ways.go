@@ -44,6 +44,9 @@ func (d *daemon) watchWays(ctx context.Context) error {
 				return nil // as above
 			}
 		}
+		if slices.ContainsFunc(d.parents.entries(), beside) {
+			d.parents.lookAgain(0)
+		}
 		ways, usable := d.ways()
 		if pause = waySettle; ways == known {
 			continue

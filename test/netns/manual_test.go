@@ -75,6 +75,15 @@ func TestKeysOfFilesAndOfTheSocketMoveThem(t *testing.T) {
 	}
 }
 
+func TestAParentIsFoundByALinkLocalAddressAndTheNameOfItsInterface(t *testing.T) {
+	n := bare(t, "public", "leaf")
+	for _, a := range [][2]string{{"public", "fe80::1"}, {"leaf", "fe80::2"}} {
+		n.w.Host(a[0]).Run("ip", "address", "add", a[1]+"/64", "dev", "eth0", "nodad")
+	}
+	n.node("public", "")
+	n.node("leaf", "fe80::1%eth0")
+}
+
 func TestWithoutTheSocketTheNodeGoesOnWorking(t *testing.T) {
 	n := bare(t, "public", "leaf")
 	public := n.w.Host("public")
